@@ -1,0 +1,135 @@
+package runtimemetrics
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/goconv"
+)
+
+// goroutineStateKey tells what the goroutines counted by otelnet.go.goroutine.states are doing.
+const goroutineStateKey = attribute.Key("otelnet.go.goroutine.state")
+
+type kind int
+
+const (
+	counter kind = iota
+	upDownCounter
+	gauge
+)
+
+func (k kind) String() string {
+	return [...]string{"counter", "updowncounter", "gauge"}[k]
+}
+
+// instrument describes one observable instrument. Its values are integers unless seconds is set: runtime/metrics has
+// floats for seconds only.
+type instrument struct {
+	kind        kind
+	name        string
+	unit        string
+	description string
+	seconds     bool
+	points      []point
+}
+
+// point is one attribute set of an instrument: the value of key, less those of minus.
+type point struct {
+	attr  []attribute.KeyValue
+	key   string
+	minus []string
+}
+
+// registered is anything in goconv: it knows what the registry calls it.
+type registered interface {
+	Name() string
+	Unit() string
+	Description() string
+}
+
+func fromRegistry(k kind, r registered, points ...point) instrument {
+	return instrument{kind: k, name: r.Name(), unit: r.Unit(), description: r.Description(), points: points}
+}
+
+func own(k kind, name, unit, description string, points ...point) instrument {
+	return instrument{kind: k, name: name, unit: unit, description: description, points: points}
+}
+
+func key(k string) point { return point{key: k} }
+
+func keyAs(k string, attr attribute.KeyValue) point {
+	return point{key: k, attr: []attribute.KeyValue{attr}}
+}
+
+// instruments lists what Start reports without WithDetails.
+func instruments() []instrument {
+	const (
+		total    = "/memory/classes/total:bytes"
+		released = "/memory/classes/heap/released:bytes"
+		stacks   = "/memory/classes/heap/stacks:bytes"
+	)
+	list := []instrument{
+		fromRegistry(upDownCounter, goconv.MemoryUsed{},
+			keyAs(stacks, semconv.GoMemoryTypeStack),
+			point{key: total, minus: []string{released, stacks}, attr: []attribute.KeyValue{semconv.GoMemoryTypeOther}}),
+		fromRegistry(upDownCounter, goconv.MemoryLimit{}, key("/gc/gomemlimit:bytes")),
+		fromRegistry(counter, goconv.MemoryAllocated{}, key("/gc/heap/allocs:bytes")),
+		fromRegistry(counter, goconv.MemoryAllocations{}, key("/gc/heap/allocs:objects")),
+		fromRegistry(upDownCounter, goconv.MemoryGCGoal{}, key("/gc/heap/goal:bytes")),
+		fromRegistry(counter, goconv.MemoryGCCycles{}, key("/gc/cycles/total:gc-cycles")),
+		fromRegistry(upDownCounter, goconv.GoroutineCount{}, key("/sched/goroutines:goroutines")),
+		fromRegistry(upDownCounter, goconv.ProcessorLimit{}, key("/sched/gomaxprocs:threads")),
+		fromRegistry(upDownCounter, goconv.ConfigGogc{}, key("/gc/gogc:percent")),
+		fromRegistry(counter, goconv.CPUTime{},
+			keyAs("/cpu/classes/user:cpu-seconds", semconv.GoCPUStateUser),
+			keyAs("/cpu/classes/gc/total:cpu-seconds", semconv.GoCPUStateGC),
+			keyAs("/cpu/classes/scavenge/total:cpu-seconds", semconv.GoCPUStateScavenge),
+			keyAs("/cpu/classes/idle:cpu-seconds", semconv.GoCPUStateIdle)),
+
+		own(upDownCounter, "otelnet.go.memory.heap.live", "By",
+			"Heap memory that the last finished GC cycle found in use.", key("/gc/heap/live:bytes")),
+		own(upDownCounter, "otelnet.go.memory.heap.objects", "{object}",
+			"Objects on the heap, live or not yet swept.", key("/gc/heap/objects:objects")),
+		own(gauge, "otelnet.go.gc.limiter.last", "{gc_cycle}",
+			"The last GC cycle in which the CPU limiter was active, 0 if never.", key("/gc/limiter/last-enabled:gc-cycle")),
+		own(upDownCounter, "otelnet.go.goroutine.states", "{goroutine}",
+			"Approximate count of goroutines by what they are doing.",
+			keyAs("/sched/goroutines/runnable:goroutines", goroutineStateKey.String("runnable")),
+			keyAs("/sched/goroutines/running:goroutines", goroutineStateKey.String("running")),
+			keyAs("/sched/goroutines/waiting:goroutines", goroutineStateKey.String("waiting")),
+			keyAs("/sched/goroutines/not-in-go:goroutines", goroutineStateKey.String("not_in_go"))),
+		own(counter, "otelnet.go.goroutine.created", "{goroutine}",
+			"Goroutines created since the program started.", key("/sched/goroutines-created:goroutines")),
+		own(upDownCounter, "otelnet.go.thread.count", "{thread}",
+			"Live threads that the Go runtime owns.", key("/sched/threads/total:threads")),
+		own(counter, "otelnet.go.mutex.wait.time", "s",
+			"Approximate time goroutines have been blocked on a mutex.", key("/sync/mutex/wait/total:seconds")),
+		own(counter, "otelnet.go.cgo.calls", "{call}",
+			"Calls made from Go to C.", key("/cgo/go-to-c-calls:calls")),
+	}
+	for i := range list {
+		list[i].seconds = list[i].unit == "s"
+	}
+	return list
+}
+
+// histogram describes one metric of the producer.
+type histogram struct {
+	name        string
+	unit        string
+	description string
+	key         string
+}
+
+func histograms() []histogram {
+	registry := func(r registered, key string) histogram {
+		return histogram{name: r.Name(), unit: r.Unit(), description: r.Description(), key: key}
+	}
+	return []histogram{
+		registry(goconv.ScheduleDuration{}, "/sched/latencies:seconds"),
+		registry(goconv.MemoryGCPauseDuration{}, "/sched/pauses/total/gc:seconds"),
+		{
+			name: "otelnet.go.pause.duration", unit: "s", key: "/sched/pauses/total/other:seconds",
+			description: "Distribution of stop-the-world pauses that are not the garbage collector's, from deciding to stop to running again.",
+		},
+	}
+}

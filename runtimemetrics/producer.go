@@ -1,0 +1,76 @@
+package runtimemetrics
+
+import (
+	"context"
+	"runtime/metrics"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// processStart stands for the moment from which the runtime counts; package initialisation is as close as one can get.
+var processStart = time.Now()
+
+// Producer gives the runtime's histograms to an SDK reader. It implements the SDK's metric.Producer and may be given to
+// any number of readers, which may collect at the same time.
+type Producer struct {
+	mu      sync.Mutex
+	list    []histogram
+	samples []metrics.Sample // samples[i] is read for list[i]
+}
+
+// NewProducer returns a Producer of those histograms in the package comment that the running Go version has. It holds no
+// resources and needs no stop.
+func NewProducer() *Producer {
+	return newProducer(metrics.All())
+}
+
+func newProducer(available []metrics.Description) *Producer {
+	p := &Producer{}
+	for _, h := range histograms() {
+		if slices.ContainsFunc(available, func(d metrics.Description) bool {
+			return d.Name == h.key && d.Kind == metrics.KindFloat64Histogram
+		}) {
+			p.list = append(p.list, h)
+			p.samples = append(p.samples, metrics.Sample{Name: h.key})
+		}
+	}
+	return p
+}
+
+// Produce returns the histograms as they are now, always cumulative since the program started, whatever temporality the
+// reader prefers. The result shares no memory with the runtime or with another call. It never returns an error.
+//
+// Count and BucketCounts are exact. The runtime keeps no sum: Sum is estimated from the middles of its own finer
+// buckets, at most 13 % off for values from 256 ns to a day.
+func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.list) == 0 {
+		return nil, nil
+	}
+	now := time.Now()
+	metrics.Read(p.samples)
+	out := make([]metricdata.Metrics, 0, len(p.list))
+	for i, h := range p.list {
+		point := merge(p.samples[i].Value.Float64Histogram())
+		point.StartTime, point.Time = processStart, now
+		out = append(out, metricdata.Metrics{
+			Name:        h.name,
+			Description: h.description,
+			Unit:        h.unit,
+			Data: metricdata.Histogram[float64]{
+				Temporality: metricdata.CumulativeTemporality,
+				DataPoints:  []metricdata.HistogramDataPoint[float64]{point},
+			},
+		})
+	}
+	return []metricdata.ScopeMetrics{{
+		Scope:   instrumentation.Scope{Name: ScopeName, SchemaURL: semconv.SchemaURL},
+		Metrics: out,
+	}}, nil
+}
