@@ -1,0 +1,13 @@
+// Package e2e runs the real programs, the demo service, an OpenTelemetry Collector with this repository's
+// collector-config.yaml, Prometheus, InfluxDB and Alertmanager, as child processes on loopback, and compares what arrives at the
+// far end with what the test itself sent.
+//
+// It needs Linux, Debian's packages and one build before the first run:
+//
+//	apt-get install --no-install-recommends prometheus prometheus-alertmanager influxdb influxdb-client
+//	e2e/build.sh
+//	cd e2e && go test ./...
+//
+// A missing program is a failure, not a skip. When a test fails, the logs and data of its programs stay in
+// e2e/artifacts/NAME_OF_THE_TEST.
+package e2e
