@@ -1,0 +1,90 @@
+package stack
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Collector is the real program with this repository's collector-config.yaml.
+type Collector struct {
+	GRPCEndpoint string // host:port for OTLP over gRPC
+	HTTPEndpoint string // host:port for OTLP over HTTP
+	MetricsURL   string // its own metrics, in Prometheus' text format
+	command      Command
+	healthURL    string
+	process      *Process
+}
+
+// StartCollector starts it between the given backends, with its queues below dir.
+func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string) *Collector {
+	tb.Helper()
+	health, metrics := FreeAddr(tb), FreeAddr(tb)
+	metricsHost, metricsPort, err := net.SplitHostPort(metrics)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c := &Collector{
+		GRPCEndpoint: FreeAddr(tb),
+		HTTPEndpoint: FreeAddr(tb),
+		MetricsURL:   "http://" + metrics + "/metrics",
+		healthURL:    "http://" + health,
+	}
+	c.command = Command{
+		Name: "collector",
+		Path: CollectorBinary(tb),
+		Args: []string{"--config", CollectorConfig()},
+		Env: []string{
+			"OTLP_GRPC_ENDPOINT=" + c.GRPCEndpoint,
+			"OTLP_HTTP_ENDPOINT=" + c.HTTPEndpoint,
+			"PROMETHEUS_LOOP_ENDPOINT=" + FreeAddr(tb),
+			"PROMETHEUS_ENDPOINT=" + prometheusURL,
+			"INFLUXDB_ENDPOINT=" + influxURL,
+			"OTELCOL_STORAGE_DIR=" + filepath.Join(dir, "collector"),
+			"HEALTH_ENDPOINT=" + health,
+			"COLLECTOR_METRICS_HOST=" + metricsHost,
+			"COLLECTOR_METRICS_PORT=" + metricsPort,
+		},
+		Dir: dir,
+	}
+	c.Start(tb)
+	return c
+}
+
+// Start starts it again, at the same addresses and with the queues that it had.
+func (c *Collector) Start(tb testing.TB) {
+	tb.Helper()
+	c.process = Start(tb, c.command)
+	c.process.ready(tb, http.DefaultClient, c.healthURL)
+}
+
+// Kill ends it with SIGKILL, so that nothing can be saved on the way out.
+func (c *Collector) Kill() { c.process.Kill() }
+
+// Log returns what it has printed, over all its starts.
+func (c *Collector) Log(tb testing.TB) string { return c.process.Log(tb) }
+
+// CollectorConfig is the path of the configuration under test.
+func CollectorConfig() string { return filepath.Join(Root(), "collector-config.yaml") }
+
+// CollectorBinary returns the path of the Collector that e2e/build.sh built from the sources as they are now, or fails the test.
+func CollectorBinary(tb testing.TB) string {
+	tb.Helper()
+	hash := sha256.New()
+	for _, name := range []string{"go.mod", "go.sum", "main.go"} { // the order of build.sh
+		text, err := os.ReadFile(filepath.Join(Root(), "e2e", "collector", name))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		hash.Write(text)
+	}
+	path := filepath.Join(Root(), "e2e", ".cache", fmt.Sprintf("collector-%x", hash.Sum(nil)[:6]))
+	if _, err := os.Stat(path); err != nil {
+		tb.Fatalf("the Collector is not built (%v); run e2e/build.sh once, it takes about four minutes of CPU", err)
+	}
+	return path
+}

@@ -1,0 +1,120 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Prometheus is a real one with this repository's configuration, taking remote writes.
+type Prometheus struct {
+	URL     string
+	command Command
+	process *Process
+}
+
+// StartPrometheus starts it with an empty store below dir.
+func StartPrometheus(tb testing.TB, dir string) *Prometheus {
+	tb.Helper()
+	addr := FreeAddr(tb)
+	p := &Prometheus{
+		URL: "http://" + addr,
+		command: Command{
+			Name: "prometheus",
+			Path: program(tb, "prometheus", "prometheus"),
+			Args: []string{
+				"--config.file=" + filepath.Join(Root(), "deploy", "prometheus", "prometheus.yml"),
+				"--storage.tsdb.path=" + filepath.Join(dir, "prometheus"),
+				"--web.listen-address=" + addr,
+				"--web.enable-remote-write-receiver",
+				"--enable-feature=native-histograms",
+			},
+			Dir: dir,
+		},
+	}
+	p.Start(tb)
+	return p
+}
+
+// Start starts it again, at the same address and with what it had stored.
+func (p *Prometheus) Start(tb testing.TB) {
+	tb.Helper()
+	p.process = Start(tb, p.command)
+	p.process.ready(tb, http.DefaultClient, p.URL+"/-/ready")
+}
+
+// Stop ends it in good order.
+func (p *Prometheus) Stop(tb testing.TB) {
+	tb.Helper()
+	p.process.Stop(tb)
+}
+
+// Sample is one series of an instant query's answer.
+type Sample struct {
+	Labels map[string]string
+	Time   time.Time
+	Value  float64
+}
+
+// Query evaluates a PromQL expression now. A series whose value is a native histogram has Value 0.
+func (p *Prometheus) Query(ctx context.Context, expr string) ([]Sample, error) {
+	body, err := Get(ctx, http.DefaultClient, p.URL+"/api/v1/query?query="+url.QueryEscape(expr))
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Metric map[string]string
+				Value  [2]any // seconds, "value"
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("prometheus: query %s: %w", expr, err)
+	}
+	samples := make([]Sample, 0, len(answer.Data.Result))
+	for _, r := range answer.Data.Result {
+		s := Sample{Labels: r.Metric}
+		if seconds, ok := r.Value[0].(float64); ok {
+			s.Time = time.UnixMilli(int64(seconds * 1000))
+		}
+		if text, ok := r.Value[1].(string); ok {
+			if s.Value, err = strconv.ParseFloat(text, 64); err != nil {
+				return nil, fmt.Errorf("prometheus: query %s: %w", expr, err)
+			}
+		}
+		samples = append(samples, s)
+	}
+	return samples, nil
+}
+
+// ByLabel evaluates an expression that aggregates by one label, and returns its values by that label's.
+func (p *Prometheus) ByLabel(ctx context.Context, expr, label string) (map[string]float64, error) {
+	samples, err := p.Query(ctx, expr)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]float64, len(samples))
+	for _, s := range samples {
+		values[s.Labels[label]] = s.Value
+	}
+	return values, nil
+}
+
+// Names returns the names of all metrics in the store.
+func (p *Prometheus) Names(ctx context.Context) ([]string, error) {
+	body, err := Get(ctx, http.DefaultClient, p.URL+"/api/v1/label/__name__/values")
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Data []string }
+	err = json.Unmarshal(body, &answer)
+	return answer.Data, err
+}
