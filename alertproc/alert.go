@@ -37,14 +37,17 @@ type Alert struct {
 	ActiveAt    time.Time // when the condition began to hold
 	FiredAt     time.Time // when it went to firing; zero while pending
 	ResolvedAt  time.Time // when it resolved; zero while active
+	Capture     []string  // the evidence the rule asks for: trace, cpu, heap, goroutine; shared, do not change
 }
 
 // Transition is one change of an alert's state.
 type Transition struct {
 	At       time.Time // the evaluation's time, not the wall clock
 	From, To State
-	Reason   string // why, for a person: "value 0.31 above 0.1 for 10s", "recovered"
-	Alert    Alert  // as it is after the change
+	// FromSeverity is the severity before, if both From and To are firing: the alert went from warn to crit or back.
+	FromSeverity string
+	Reason       string // why, for a person: "value 0.31 above 0.1 for 10s", "recovered: value 0.02"
+	Alert        Alert  // as it is after the change
 }
 
 // RuleStatus is a rule as it stands after the last evaluation.
@@ -61,6 +64,7 @@ type RuleStatus struct {
 	LastEvaluation time.Time     // zero before the first
 	EvaluationTime time.Duration // how long that took
 	Alerts         []Alert       // pending and firing ones
+	Skipped        int           // label sets not evaluated, for lack of room; counted up to the limit
 }
 
 // GroupStatus is a group of rules that is evaluated together.

@@ -1,0 +1,260 @@
+package alertproc
+
+import (
+	"math"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+)
+
+// maxExpBuckets bounds the buckets of one sign in an instance. Series that together span more are merged to a coarser
+// scale. The SDK itself uses 160 for a series.
+const maxExpBuckets = 320
+
+// expCounts is a copy of the buckets of an exponential data point.
+type expCounts struct {
+	scale         int32
+	zero          uint64
+	zeroThreshold float64
+	positive      expRange
+	negative      expRange
+}
+
+// expRange is a run of buckets; counts[i] is that of index offset+i.
+type expRange struct {
+	offset int32
+	counts []uint64
+}
+
+func (r *expRange) set(b metricdata.ExponentialBucket) {
+	r.offset = b.Offset
+	r.counts = append(r.counts[:0], b.Counts...)
+}
+
+func exponentials[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.ExponentialHistogramDataPoint[N], delta bool) {
+	for i := range points {
+		p := &points[i]
+		s, ok := e.find(in, st, &p.Attributes)
+		if !ok {
+			continue
+		}
+		now := expCounts{
+			scale: p.Scale, zero: p.ZeroCount, zeroThreshold: p.ZeroThreshold,
+			positive: expRange{p.PositiveBucket.Offset, p.PositiveBucket.Counts},
+			negative: expRange{p.NegativeBucket.Offset, p.NegativeBucket.Counts},
+		}
+		sum := float64(p.Sum)
+		skip := s.fresh && !in.started
+		// The scale only goes down in the life of a series; a finer one means that it began anew.
+		whole := s.fresh || delta || p.Count < s.count || s.exp != nil && p.Scale > s.exp.scale
+		count, total := p.Count, sum
+		if skip {
+			count, total = 0, 0
+		} else if !whole {
+			count -= s.count
+			total -= s.sum
+		}
+		for _, a := range s.feeds {
+			a.add(e.tick, delta, float64(count), total)
+			if a.hist == nil || count == 0 {
+				continue
+			}
+			a.hist.addExponential(&now, 1)
+			if !whole {
+				// Totals wrap around; after taking off what was there before, they are right again.
+				a.hist.addExponential(s.exp, -1)
+			}
+		}
+		s.fresh, s.count, s.sum = false, p.Count, sum
+		if s.exp == nil {
+			s.exp = &expCounts{}
+		}
+		s.exp.scale, s.exp.zero = p.Scale, p.ZeroCount
+		s.exp.positive.set(p.PositiveBucket)
+		s.exp.negative.set(p.NegativeBucket)
+	}
+}
+
+// expLayout gives places to exponential buckets in ascending order of their values: the negative ones from the
+// largest index down, the zero bucket, the positive ones.
+type expLayout struct {
+	scale              int32
+	zeroThreshold      float64
+	positive, negative expSpan
+}
+
+// expSpan is the indexes [low, high).
+type expSpan struct{ low, high int32 }
+
+func (s expSpan) size() int { return int(s.high - s.low) }
+
+// cover returns a span that also has the non-empty indexes of r, moved down by shift scales.
+func (s expSpan) cover(r expRange, shift int32) expSpan {
+	first, last := -1, -1
+	for i, n := range r.counts {
+		if n > 0 {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	if first < 0 {
+		return s
+	}
+	low, high := (r.offset+int32(first))>>shift, (r.offset+int32(last))>>shift+1
+	if s.size() == 0 {
+		return expSpan{low, high}
+	}
+	return expSpan{min(s.low, low), max(s.high, high)}
+}
+
+func (s expSpan) shift(by int32) expSpan {
+	if s.size() == 0 || by == 0 {
+		return s
+	}
+	return expSpan{s.low >> by, (s.high-1)>>by + 1}
+}
+
+func (l *expLayout) width() int { return l.negative.size() + 1 + l.positive.size() }
+
+// place returns where an index of the layout's scale is.
+func (l *expLayout) place(index int32, negative bool) int {
+	if negative {
+		return int(l.negative.high - 1 - index)
+	}
+	return l.negative.size() + 1 + int(index-l.positive.low)
+}
+
+// index is the reverse of place; the zero bucket has sign 0.
+func (l *expLayout) index(place int) (index int32, sign int) {
+	switch n := l.negative.size(); {
+	case place < n:
+		return l.negative.high - 1 - int32(place), -1
+	case place == n:
+		return 0, 0
+	default:
+		return l.positive.low + int32(place-n-1), 1
+	}
+}
+
+// addExponential adds c, or takes it off with sign -1, after making room for it.
+func (h *histogramTotals) addExponential(c *expCounts, sign int) {
+	if h.totals != nil && h.exp == nil {
+		h.err = errBounds
+		return
+	}
+	if h.exp == nil {
+		h.exp = &expLayout{scale: c.scale}
+		h.resize(h.exp.width())
+	}
+	h.makeRoom(c)
+	l := h.exp
+	shift := c.scale - l.scale
+	add := func(place int, n uint64) {
+		if sign < 0 {
+			n = -n
+		}
+		h.totals[place] += n
+	}
+	add(l.negative.size(), c.zero)
+	for i, n := range c.positive.counts {
+		if n > 0 {
+			add(l.place((c.positive.offset+int32(i))>>shift, false), n)
+		}
+	}
+	for i, n := range c.negative.counts {
+		if n > 0 {
+			add(l.place((c.negative.offset+int32(i))>>shift, true), n)
+		}
+	}
+}
+
+// makeRoom widens or coarsens the layout until c fits, and moves totals and ring over.
+func (h *histogramTotals) makeRoom(c *expCounts) {
+	l := *h.exp
+	l.zeroThreshold = max(l.zeroThreshold, c.zeroThreshold)
+	scale := min(l.scale, c.scale)
+	for {
+		down := h.exp.scale - scale
+		l.positive = h.exp.positive.shift(down).cover(c.positive, c.scale-scale)
+		l.negative = h.exp.negative.shift(down).cover(c.negative, c.scale-scale)
+		if l.positive.size() <= maxExpBuckets && l.negative.size() <= maxExpBuckets {
+			break
+		}
+		scale--
+	}
+	l.scale = scale
+	if l == *h.exp {
+		return
+	}
+	old := *h.exp
+	*h.exp = l
+	if l.scale == old.scale && l.positive == old.positive && l.negative == old.negative {
+		return
+	}
+	totals, ring, width := h.totals, h.ring, old.width()
+	h.resize(l.width())
+	move := make([]int, width)
+	for place := range move {
+		index, sign := old.index(place)
+		move[place] = l.negative.size()
+		if sign != 0 {
+			move[place] = l.place(index>>(old.scale-l.scale), sign < 0)
+		}
+	}
+	for place, to := range move {
+		h.totals[to] += totals[place]
+		for slot := range h.slots {
+			h.ring[slot*l.width()+to] += ring[slot*width+place]
+		}
+	}
+}
+
+// edge returns the lower bound of the bucket with an index: 2^(index·2^-scale).
+func (l *expLayout) edge(index int32) float64 {
+	return math.Exp2(math.Ldexp(float64(index), -int(l.scale)))
+}
+
+func (l *expLayout) limits(i int) (low, high float64) {
+	switch index, sign := l.index(i); sign {
+	case -1:
+		return -l.edge(index + 1), -l.edge(index)
+	case 0:
+		// With values on one side only, those in the zero bucket are taken to be on that side too.
+		low, high = -l.zeroThreshold, l.zeroThreshold
+		if l.negative.size() == 0 {
+			low = 0
+		} else if l.positive.size() == 0 {
+			high = 0
+		}
+		return low, high
+	default:
+		return l.edge(index), l.edge(index + 1)
+	}
+}
+
+// between interpolates on a logarithmic scale, as Prometheus does for native histograms, and linearly in the zero
+// bucket.
+func (l *expLayout) between(i int, share float64) float64 {
+	low, high := l.limits(i)
+	switch _, sign := l.index(i); sign {
+	case -1:
+		return -math.Exp2(math.Log2(-low) + (math.Log2(-high)-math.Log2(-low))*share)
+	case 0:
+		return low + (high-low)*share
+	default:
+		return math.Exp2(math.Log2(low) + (math.Log2(high)-math.Log2(low))*share)
+	}
+}
+
+func (l *expLayout) above(i int, v float64) float64 {
+	low, high := l.limits(i)
+	switch _, sign := l.index(i); sign {
+	case -1:
+		return (math.Log2(-v) - math.Log2(-high)) / (math.Log2(-low) - math.Log2(-high))
+	case 0:
+		return (high - v) / (high - low)
+	default:
+		return (math.Log2(high) - math.Log2(v)) / (math.Log2(high) - math.Log2(low))
+	}
+}

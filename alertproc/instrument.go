@@ -1,0 +1,282 @@
+package alertproc
+
+import (
+	"math"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+)
+
+// kind is what an instrument's data points are.
+type kind uint8
+
+const (
+	kindUnknown     kind = iota
+	kindGauge            // the last value; several series do not add up
+	kindUpDown           // the present sum of ups and downs; several series add up
+	kindCounter          // a monotonic sum
+	kindHistogram        // with explicit bounds
+	kindExponential      // exponential histogram
+	kindSummary          // cannot be judged
+)
+
+func (k kind) String() string {
+	return [...]string{
+		"unknown", "a gauge", "an up-down counter", "a counter", "a histogram", "an exponential histogram", "a summary",
+	}[k]
+}
+
+// counts tells whether the instrument counts events, so that it has an increase over a window.
+func (k kind) counts() bool { return k == kindCounter || k == kindHistogram || k == kindExponential }
+
+// instrument is a metric name that rules ask for, with its series. A series is matched against the rules once, when
+// it is first seen; from then on a collected point costs one map lookup and the additions.
+type instrument struct {
+	name      string
+	selectors []selector
+	streams   []*stream
+	// started is set after the first snapshot. From then on a series that was not in the last snapshot is new: its
+	// value before was 0, and its first value is all increase. At the first snapshot that cannot be known (the
+	// processor may have been made long after the counter), so values only serve as the start.
+	started bool
+}
+
+// selector is one use of an instrument by a rule.
+type selector struct {
+	rule *rule
+	part int // which accumulator of an instance it feeds: partMain, or partTotal of a ratio
+	matcher
+}
+
+// stream is the metrics of one name that cannot be mistaken for another's series: instruments of the same name may
+// come from several scopes, and with several kinds.
+type stream struct {
+	scope       string
+	version     string
+	kind        kind
+	unit        string
+	description string
+	bounds      []float64 // of a histogram's first series; the others share them
+	series      map[attribute.Distinct]*series
+}
+
+// series is one attribute set of a stream with its last cumulative value.
+type series struct {
+	set   attribute.Set
+	feeds []*accumulator
+	seen  uint64 // tick of the last snapshot that had it
+	value float64
+	count uint64
+	sum   float64
+	// bounds and buckets are copies: the snapshot's memory is used again for the next one. They are kept even if no
+	// rule asks for them, so that one which does can be added without a gap.
+	bounds  []float64
+	buckets []uint64
+	exp     *expCounts
+	fresh   bool
+}
+
+func (in *instrument) stream(scope *instrumentation.Scope, m *metricdata.Metrics, k kind) *stream {
+	for _, s := range in.streams {
+		if s.kind == k && s.scope == scope.Name && s.version == scope.Version && s.unit == m.Unit &&
+			s.description == m.Description {
+			return s
+		}
+	}
+	s := &stream{
+		scope: scope.Name, version: scope.Version, kind: k, unit: m.Unit, description: m.Description,
+		series: map[attribute.Distinct]*series{},
+	}
+	in.streams = append(in.streams, s)
+	return s
+}
+
+// ingest adds a snapshot to the windows of all rules, also of groups that are not due.
+func (e *engine) ingest(rm *metricdata.ResourceMetrics) {
+	e.tick++
+	for i := range rm.ScopeMetrics {
+		scope := &rm.ScopeMetrics[i].Scope
+		metrics := rm.ScopeMetrics[i].Metrics
+		for j := range metrics {
+			if in := e.instruments[metrics[j].Name]; in != nil {
+				e.metric(in, scope, &metrics[j])
+			}
+		}
+	}
+	for _, in := range e.instruments {
+		in.started = true
+	}
+	for _, r := range e.rules {
+		r.fold(e.tick)
+	}
+}
+
+func (e *engine) metric(in *instrument, scope *instrumentation.Scope, m *metricdata.Metrics) {
+	switch data := m.Data.(type) {
+	case metricdata.Gauge[int64]:
+		numbers(e, in, in.stream(scope, m, kindGauge), data.DataPoints, false)
+	case metricdata.Gauge[float64]:
+		numbers(e, in, in.stream(scope, m, kindGauge), data.DataPoints, false)
+	case metricdata.Sum[int64]:
+		numbers(e, in, in.stream(scope, m, sumKind(data.IsMonotonic)), data.DataPoints, isDelta(data.Temporality))
+	case metricdata.Sum[float64]:
+		numbers(e, in, in.stream(scope, m, sumKind(data.IsMonotonic)), data.DataPoints, isDelta(data.Temporality))
+	case metricdata.Histogram[int64]:
+		histograms(e, in, in.stream(scope, m, kindHistogram), data.DataPoints, isDelta(data.Temporality))
+	case metricdata.Histogram[float64]:
+		histograms(e, in, in.stream(scope, m, kindHistogram), data.DataPoints, isDelta(data.Temporality))
+	case metricdata.ExponentialHistogram[int64]:
+		exponentials(e, in, in.stream(scope, m, kindExponential), data.DataPoints, isDelta(data.Temporality))
+	case metricdata.ExponentialHistogram[float64]:
+		exponentials(e, in, in.stream(scope, m, kindExponential), data.DataPoints, isDelta(data.Temporality))
+	case metricdata.Summary:
+		in.misfit(kindSummary)
+	}
+}
+
+func sumKind(monotonic bool) kind {
+	if monotonic {
+		return kindCounter
+	}
+	return kindUpDown
+}
+
+func isDelta(t metricdata.Temporality) bool { return t == metricdata.DeltaTemporality }
+
+// find returns the series of a point, and whether it takes part; a second point of a series in one snapshot does not.
+func (e *engine) find(in *instrument, st *stream, set *attribute.Set) (*series, bool) {
+	key := set.Equivalent()
+	s := st.series[key]
+	if s == nil {
+		s = &series{set: *set, fresh: true}
+		st.series[key] = s
+		in.join(st, s)
+	} else if s.seen == e.tick {
+		return nil, false
+	}
+	s.seen = e.tick
+	return s, len(s.feeds) > 0
+}
+
+// join finds the instances that a series feeds. An instance that already gets it once, because the metric is both the
+// bad and the total of a ratio, gets it in each part.
+func (in *instrument) join(st *stream, s *series) {
+	for i := range in.selectors {
+		sel := &in.selectors[i]
+		if !sel.rule.accepts(in.name, st.kind) || !sel.match(&s.set) {
+			continue
+		}
+		if inst := sel.rule.instance(&s.set); inst != nil {
+			inst.series++
+			s.feeds = append(s.feeds, &inst.parts[sel.part])
+		}
+	}
+}
+
+// misfit records that a metric is of a kind that its rules cannot use.
+func (in *instrument) misfit(k kind) {
+	for i := range in.selectors {
+		in.selectors[i].rule.accepts(in.name, k)
+	}
+}
+
+func numbers[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.DataPoint[N], delta bool) {
+	for i := range points {
+		p := &points[i]
+		s, ok := e.find(in, st, &p.Attributes)
+		if !ok {
+			continue
+		}
+		v := float64(p.Value)
+		if math.IsNaN(v) {
+			continue // not a number is no data: the feeds do not see this tick
+		}
+		if st.kind == kindCounter {
+			increase := s.increase(v, delta, in.started)
+			for _, a := range s.feeds {
+				a.add(e.tick, delta, increase, increase)
+			}
+			continue
+		}
+		if delta {
+			s.value += v
+			v = s.value
+		}
+		for _, a := range s.feeds {
+			a.observe(e.tick, v)
+		}
+	}
+}
+
+// increase returns how much a counter grew since the last snapshot, and notes its new value. A value below the last
+// one is a restart from 0.
+func (s *series) increase(v float64, delta, started bool) float64 {
+	fresh, before := s.fresh, s.value
+	s.fresh, s.value = false, v
+	switch {
+	case fresh && !started:
+		return 0
+	case fresh || delta || v < before:
+		return v
+	default:
+		return v - before
+	}
+}
+
+func histograms[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.HistogramDataPoint[N], delta bool) {
+	for i := range points {
+		p := &points[i]
+		s, ok := e.find(in, st, &p.Attributes)
+		if !ok {
+			continue
+		}
+		sum := float64(p.Sum)
+		whole := delta || p.Count < s.count || s.shrunk(p.Bounds, p.BucketCounts)
+		count, total, counts := p.Count, sum, p.BucketCounts
+		switch {
+		case s.fresh && !in.started:
+			count, total, counts = 0, 0, nil
+		case s.fresh || whole:
+		default:
+			count -= s.count
+			total -= s.sum
+			if count > 0 {
+				e.scratch = append(e.scratch[:0], counts...)
+				for i, n := range s.buckets {
+					e.scratch[i] -= n
+				}
+				counts = e.scratch
+			}
+		}
+		for _, a := range s.feeds {
+			a.add(e.tick, delta, float64(count), total)
+			if count > 0 && a.hist != nil {
+				a.hist.addExplicit(p.Bounds, counts)
+			}
+		}
+		s.fresh, s.count, s.sum = false, p.Count, sum
+		s.buckets = append(s.buckets[:0], p.BucketCounts...)
+		if !slices.Equal(s.bounds, p.Bounds) {
+			if !slices.Equal(st.bounds, p.Bounds) {
+				st.bounds = slices.Clone(p.Bounds)
+			}
+			s.bounds = st.bounds
+		}
+	}
+}
+
+// shrunk tells whether the buckets cannot be a continuation of the last ones: some count went down, or the bounds
+// are others.
+func (s *series) shrunk(bounds []float64, counts []uint64) bool {
+	if len(counts) != len(s.buckets) || !slices.Equal(bounds, s.bounds) {
+		return true
+	}
+	for i, n := range s.buckets {
+		if counts[i] < n {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,363 @@
+package alertproc
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// resolvedRetention is how long a resolved alert is remembered and its resolve repeated, as in Prometheus.
+const resolvedRetention = 15 * time.Minute
+
+// instanceState is where one label set stands. Warn and crit are followed apart, as if they were two rules of
+// Prometheus; the alert shows the higher one that is firing, or else pending.
+type instanceState struct {
+	levels      [2]levelState
+	labels      map[string]string // the alert's, without severity; nil while inactive
+	value       float64           // last compared; stays while an alert is only kept firing
+	read        reading           // of the last evaluation
+	absentSince time.Time         // zero while there is data
+	sent        []time.Time       // by notifier that repeats: when the alert was last sent
+	resolved    []*resolvedAlert  // of the last 15 minutes
+}
+
+// levelState is Prometheus' state machine for one level.
+type levelState struct {
+	state     State
+	active    time.Time     // when the condition began to hold
+	fired     time.Time     // when it went to firing
+	paused    time.Duration // how much of the time since active does not count towards `for`
+	keepSince time.Time     // when the condition ended that KeepFiringFor bridges; zero if it holds
+}
+
+// resolvedAlert is kept so that the resolve reaches an Alertmanager that was away.
+type resolvedAlert struct {
+	alert Alert
+	sent  []time.Time
+}
+
+// step takes an instance from its last evaluation to this one. elapsed is the time in between.
+func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transition, bool) {
+	s := &inst.state
+	from, fromLevel := s.shown()
+	var before Alert
+	if from != StateInactive {
+		before = r.alert(inst)
+	}
+	s.read = inst.read
+	r.levelsStep(inst, at, elapsed)
+	to, toLevel := s.shown()
+	if s.read.kind == readValue && (to == StateInactive || r.holds(s.read.value, toLevel, to == StateFiring)) {
+		s.value = s.read.value
+	}
+	if from == to && (fromLevel == toLevel || to != StateFiring) {
+		return Transition{}, false
+	}
+	if from == StateInactive {
+		s.labels = r.alertLabels(inst, toLevel)
+		if r.duplicate(inst) {
+			s.levels = [2]levelState{}
+			s.labels = nil
+			return Transition{}, false
+		}
+	}
+	t := Transition{At: at.Round(0), From: from, To: to, Reason: r.reason(inst, from, to, toLevel, at)}
+	if from == StateFiring {
+		r.retire(inst, before, at, to, toLevel)
+	}
+	if to == StateInactive {
+		// What resolved keeps the labels, texts and value it had.
+		t.Alert = before
+		t.Alert.State = StateInactive
+		t.Alert.ResolvedAt = at.Round(0)
+		if from == StatePending {
+			t.Alert.ResolvedAt = time.Time{}
+		}
+		s.labels = nil
+		return t, true
+	}
+	if from == StateFiring && to == StateFiring {
+		t.FromSeverity = levelNames[fromLevel]
+	}
+	t.Alert = r.alert(inst)
+	return t, true
+}
+
+// levelsStep moves both levels.
+func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
+	s := &inst.state
+	if inst.read.kind != readAbsent {
+		s.absentSince = time.Time{}
+	} else if s.absentSince.IsZero() {
+		s.absentSince = at
+	}
+	kind := inst.read.kind
+	if kind == readAbsent {
+		switch gone := at.Sub(s.absentSince); {
+		case r.NoData == NoDataKeep || gone < r.After:
+			kind = readWait
+		case r.NoData == NoDataResolve:
+			kind = readFew
+		}
+	}
+	for i := range s.levels {
+		l := &s.levels[i]
+		if r.levels[i] == nil {
+			*l = levelState{} // a reload may have taken the level away
+			continue
+		}
+		switch kind {
+		case readWait:
+			l.pause(elapsed)
+		case readAbsent:
+			l.force(at, r.For)
+		case readFew:
+			l.step(false, at, r.For, r.KeepFiringFor)
+		default:
+			l.step(r.holds(inst.read.value, i, l.state == StateFiring), at, r.For, r.KeepFiringFor)
+		}
+	}
+}
+
+// holds tells whether v is beyond the level's bound, or, for a firing alert, not yet back at its clear bound.
+func (r *rule) holds(v float64, level int, firing bool) bool {
+	t := r.levels[level]
+	bound := t.bound()
+	if firing {
+		bound = t.clear()
+	}
+	if r.above {
+		return v > bound
+	}
+	return v < bound
+}
+
+// clear returns the value at which a firing alert ends.
+func (t *Threshold) clear() float64 {
+	if t.Clear != nil {
+		return *t.Clear
+	}
+	return t.bound()
+}
+
+func (t *Threshold) bound() float64 {
+	if t.Above != nil {
+		return *t.Above
+	}
+	return *t.Below
+}
+
+// bound returns the level's bound, 0 if a reload took the level away while it was shown.
+func (r *rule) bound(level int) float64 {
+	if t := r.levels[level]; t != nil {
+		return t.bound()
+	}
+	return 0
+}
+
+func (l *levelState) step(holds bool, at time.Time, hold, keep time.Duration) {
+	if !holds {
+		if l.state == StateFiring && keep > 0 {
+			if l.keepSince.IsZero() {
+				l.keepSince = at
+			}
+			if at.Sub(l.keepSince) < keep {
+				return
+			}
+		}
+		*l = levelState{}
+		return
+	}
+	l.keepSince = time.Time{}
+	if l.state == StateInactive {
+		*l = levelState{state: StatePending, active: at}
+	}
+	held := at.Sub(l.active) - l.paused
+	switch {
+	case l.state == StatePending && held >= hold:
+		l.state, l.fired = StateFiring, at
+	case l.state == StateFiring && held < hold: // `for` was raised by a reload
+		l.state, l.fired = StatePending, time.Time{}
+	}
+}
+
+// pause lets the clocks stand still over the time since the last evaluation.
+func (l *levelState) pause(elapsed time.Duration) {
+	if l.state == StatePending {
+		l.paused += elapsed
+	}
+	if !l.keepSince.IsZero() {
+		l.keepSince = l.keepSince.Add(elapsed)
+	}
+}
+
+// force makes the level fire whatever its hold is: no_data has waited already. A negative pause makes up for the hold.
+func (l *levelState) force(at time.Time, hold time.Duration) {
+	l.keepSince = time.Time{}
+	if l.state == StateFiring {
+		return
+	}
+	if l.state == StateInactive {
+		l.active = at
+	}
+	l.state, l.fired = StateFiring, at
+	l.paused = min(l.paused, at.Sub(l.active)-hold)
+}
+
+// shown returns the state of the alert as a whole, and the level it has it from.
+func (s *instanceState) shown() (State, int) {
+	state, level := StateInactive, levelWarn
+	for i := range s.levels {
+		if s.levels[i].state >= state && s.levels[i].state != StateInactive {
+			state, level = s.levels[i].state, i
+		}
+	}
+	return state, level
+}
+
+// alert returns the instance as others see it, which must not be inactive.
+func (r *rule) alert(inst *instance) Alert {
+	s := &inst.state
+	state, level := s.shown()
+	a := Alert{
+		Group: r.group.name, Rule: r.Alert, State: state, Severity: levelNames[level], Value: s.value,
+		Threshold: r.bound(level), Capture: r.Capture,
+		Labels: make(map[string]string, len(s.labels)+1),
+	}
+	for k, v := range s.labels {
+		a.Labels[k] = v
+	}
+	a.Labels["severity"] = a.Severity
+	for i := range s.levels {
+		l := &s.levels[i]
+		if l.state == StateInactive {
+			continue
+		}
+		if a.ActiveAt.IsZero() || l.active.Before(a.ActiveAt) {
+			a.ActiveAt = l.active.Round(0)
+		}
+		if l.state == StateFiring && (a.FiredAt.IsZero() || l.fired.Before(a.FiredAt)) {
+			a.FiredAt = l.fired.Round(0)
+		}
+	}
+	data := TextData{
+		Alert: r.Alert, Group: r.group.name, Value: a.Value, Threshold: a.Threshold, Severity: a.Severity, Labels: a.Labels,
+	}
+	if len(r.annotations) > 0 {
+		a.Annotations = make(map[string]string, len(r.annotations))
+	}
+	for _, t := range r.annotations {
+		a.Annotations[t.name] = t.expand(data)
+	}
+	return a
+}
+
+// alertLabels makes the labels an alert keeps for as long as it is active: those of the series, then the rule's,
+// which may be templates and take labels away by being empty, then alertname. A label that shows the value does not
+// make a new alert at every evaluation, because it is expanded only here.
+func (r *rule) alertLabels(inst *instance, level int) map[string]string {
+	labels := make(map[string]string, len(inst.by)+len(r.labels)+2)
+	for k, v := range inst.by {
+		labels[k] = v
+	}
+	data := TextData{
+		Alert: r.Alert, Group: r.group.name, Value: inst.state.value, Threshold: r.bound(level),
+		Severity: levelNames[level], Labels: inst.by,
+	}
+	for _, t := range r.labels {
+		if v := t.expand(data); v != "" {
+			labels[t.name] = v
+		} else {
+			delete(labels, t.name)
+		}
+	}
+	labels["alertname"] = r.Alert
+	return labels
+}
+
+// duplicate tells whether another active instance of the rule has the same labels already. That one stays.
+func (r *rule) duplicate(inst *instance) bool {
+	for _, other := range r.order {
+		if other != inst && other.state.labels != nil && equalLabels(other.state.labels, inst.state.labels) {
+			r.failure = fmt.Errorf("two instances have the same labels %v; the second is not alerted", inst.state.labels)
+			return true
+		}
+	}
+	return false
+}
+
+func equalLabels(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+// retire remembers an alert that stopped firing, or stopped firing with this severity, and forgets the resolve of the
+// one that now takes over its labels.
+func (r *rule) retire(inst *instance, was Alert, at time.Time, to State, level int) {
+	s := &inst.state
+	was.State = StateInactive
+	was.ResolvedAt = at.Round(0)
+	s.forget(at)
+	s.resolved = append(s.resolved, &resolvedAlert{alert: was, sent: s.sent})
+	s.sent = nil
+	if to == StateFiring {
+		s.reclaim(levelNames[level])
+	}
+}
+
+// reclaim forgets the resolve of an earlier alert with this severity: it is firing again.
+func (s *instanceState) reclaim(severity string) {
+	kept := s.resolved[:0]
+	for _, old := range s.resolved {
+		if old.alert.Severity != severity {
+			kept = append(kept, old)
+		}
+	}
+	clear(s.resolved[len(kept):])
+	s.resolved = kept
+}
+
+// forget drops resolves that have been repeated for long enough.
+func (s *instanceState) forget(at time.Time) {
+	for len(s.resolved) > 0 && at.Sub(s.resolved[0].alert.ResolvedAt) > resolvedRetention {
+		s.resolved = s.resolved[1:]
+	}
+}
+
+// reason says for a person why the state changed.
+func (r *rule) reason(inst *instance, from, to State, level int, at time.Time) string {
+	read := &inst.state.read
+	switch read.kind {
+	case readAbsent:
+		return "no data for " + shortDuration(at.Sub(inst.state.absentSince))
+	case readFew:
+		if math.IsNaN(read.count) || read.count == 0 {
+			return "recovered: no observations"
+		}
+		return fmt.Sprintf("recovered: too few observations (%s)", rounded(read.count))
+	}
+	direction := "above"
+	if !r.above {
+		direction = "below"
+	}
+	bound := number(r.bound(level))
+	switch {
+	case to == StateInactive:
+		return "recovered: value " + rounded(read.value)
+	case from == StateFiring && to == StateFiring:
+		return fmt.Sprintf("now %s: value %s, threshold %s", levelNames[level], rounded(read.value), bound)
+	case from == StateFiring:
+		return fmt.Sprintf("hold raised to %s", shortDuration(r.For))
+	case to == StateFiring && r.For > 0:
+		return fmt.Sprintf("value %s %s %s for %s", rounded(read.value), direction, bound, shortDuration(r.For))
+	default:
+		return fmt.Sprintf("value %s %s %s", rounded(read.value), direction, bound)
+	}
+}
