@@ -1,0 +1,53 @@
+package tcpinfo
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// The struct has only ever grown at its end, so the length returned tells what the kernel filled in.
+const (
+	wantLen = 216 // up to and including tcpi_bytes_retrans, Linux 4.19
+	bufLen  = 256
+)
+
+// decode fills i from the kernel's answer. The answer is in the machine's own byte order.
+func (i *Info) decode(b []byte) error {
+	if len(b) < wantLen {
+		return ErrShort
+	}
+	u32 := func(off int) uint64 { return uint64(binary.NativeEndian.Uint32(b[off:])) }
+	u64 := func(off int) uint64 { return binary.NativeEndian.Uint64(b[off:]) }
+	micros := func(n uint64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+	*i = Info{
+		State:         State(b[0]),
+		LastSent:      time.Duration(u32(44)) * time.Millisecond,
+		LastReceived:  time.Duration(u32(52)) * time.Millisecond,
+		RTT:           micros(u32(68)),
+		Retransmits:   u32(100),
+		bytesReceived: u64(128),
+		SegmentsOut:   u32(136),
+		SegmentsIn:    u32(140),
+		NotSentBytes:  u32(144),
+		MinRTT:        micros(u32(148)),
+		BusyTime:      micros(u64(168)),
+		RwndLimited:   micros(u64(176)),
+		SndbufLimited: micros(u64(184)),
+		bytesSent:     u64(200),
+		bytesRetrans:  u64(208),
+	}
+	// The kernel keeps "no sample yet" as all ones.
+	if u32(148) == 1<<32-1 {
+		i.MinRTT = 0
+	}
+	switch i.State {
+	case FinWait1, LastAck, Closing:
+		i.ownFINQueued = i.NotSentBytes > 0
+	}
+	switch i.State {
+	case CloseWait, LastAck, Closing, TimeWait:
+		i.peerFINInState = true
+	}
+	return nil
+}

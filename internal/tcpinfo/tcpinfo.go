@@ -1,0 +1,76 @@
+// Package tcpinfo asks the kernel what it knows about a TCP socket.
+//
+// On Linux the answer is struct tcp_info (getsockopt TCP_INFO, see include/uapi/linux/tcp.h). The kernel counts every
+// byte that a socket carries whichever way the program moves it: write, writev, sendfile or splice. One answer costs
+// about half a microsecond and no allocation.
+package tcpinfo
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// State is the kernel's TCP state, as in include/net/tcp_states.h.
+type State uint8
+
+// The states that decide who ended a connection and whether a FIN hides in a byte count.
+const (
+	Established State = 1
+	FinWait1    State = 4
+	FinWait2    State = 5
+	TimeWait    State = 6
+	Closed      State = 7
+	CloseWait   State = 8
+	LastAck     State = 9
+	Closing     State = 11
+)
+
+// Info is the part of struct tcp_info that is used here. Counts start at zero when the socket is made.
+type Info struct {
+	State          State
+	LastSent       time.Duration // since data was last sent; on a fresh socket, since it was made
+	LastReceived   time.Duration // since data was last received
+	RTT            time.Duration // tcpi_rtt, smoothed; 0 before the first sample
+	MinRTT         time.Duration // tcpi_min_rtt; 0 before the first sample
+	Retransmits    uint64        // tcpi_total_retrans, segments
+	SegmentsOut    uint64        // tcpi_segs_out
+	SegmentsIn     uint64        // tcpi_segs_in
+	BusyTime       time.Duration // tcpi_busy_time: data was waiting to be sent or acknowledged
+	RwndLimited    time.Duration // tcpi_rwnd_limited: the peer's receive window held us back
+	SndbufLimited  time.Duration // tcpi_sndbuf_limited: our own send buffer held us back
+	NotSentBytes   uint64        // tcpi_notsent_bytes: accepted from the program, never yet sent
+	bytesSent      uint64        // tcpi_bytes_sent, retransmissions included
+	bytesRetrans   uint64        // tcpi_bytes_retrans
+	bytesReceived  uint64        // tcpi_bytes_received; the peer's FIN counts as one
+	ownFINQueued   bool          // our FIN stands behind data that was never sent and counts as one of its bytes
+	peerFINInState bool          // the state alone proves that the peer's FIN has come
+}
+
+// ErrShort is returned when the kernel's answer ends before the byte counts: Linux before 4.19.
+// It wraps errors.ErrUnsupported.
+var ErrShort = fmt.Errorf("tcpinfo: the kernel's tcp_info has no byte counts: %w", errors.ErrUnsupported)
+
+// SentBytes returns how many bytes the program has handed to the socket. It is exact in every state, also while data
+// is in flight, retransmitted or still queued.
+func (i *Info) SentBytes() uint64 {
+	n := i.bytesSent - i.bytesRetrans + i.NotSentBytes
+	if i.ownFINQueued && n > 0 {
+		n--
+	}
+	return n
+}
+
+// PeerFIN reports whether the state proves that the peer has finished sending. In [Closed] it proves nothing.
+func (i *Info) PeerFIN() bool { return i.peerFINInState }
+
+// ReceivedBytes returns how many bytes have come from the peer, those that the program has not read yet included.
+// peerFIN tells that the peer's FIN is known to have come, from [Info.PeerFIN] or from a read that ended in EOF; the
+// kernel counts that FIN as a byte.
+func (i *Info) ReceivedBytes(peerFIN bool) uint64 {
+	n := i.bytesReceived
+	if (peerFIN || i.peerFINInState) && n > 0 {
+		n--
+	}
+	return n
+}

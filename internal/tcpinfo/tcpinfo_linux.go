@@ -1,0 +1,82 @@
+//go:build linux && !386 && !s390x
+
+package tcpinfo
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+)
+
+const (
+	soProtocol    = 0x26 // SO_PROTOCOL; package syscall lacks it
+	ipprotoTCP    = 6
+	tcpInfoOption = 11 // TCP_INFO
+)
+
+// Reader reads sockets one after another without allocating. It must not be copied or used by two goroutines at once.
+type Reader struct {
+	Info Info // what the last Read found
+
+	errno  syscall.Errno
+	option int
+	level  int
+	buf    [bufLen]byte
+	n      uint32
+	get    func(fd uintptr) // bound once: a closure made for each call would be an allocation
+}
+
+// NewReader returns a Reader to be reused for many sockets.
+func NewReader() *Reader {
+	r := new(Reader)
+	r.get = r.getsockopt
+	return r
+}
+
+func (r *Reader) getsockopt(fd uintptr) {
+	// A plain Syscall, not a raw one: the kernel takes the socket's lock, and may wait for it.
+	_, _, r.errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, uintptr(r.level), uintptr(r.option),
+		uintptr(unsafe.Pointer(&r.buf[0])), uintptr(unsafe.Pointer(&r.n)), 0)
+	runtime.KeepAlive(r)
+}
+
+func (r *Reader) ask(rc syscall.RawConn, level, option int, size uint32) error {
+	r.level, r.option, r.n = level, option, size
+	if err := rc.Control(r.get); err != nil {
+		return err
+	}
+	if r.errno != 0 {
+		return os.NewSyscallError("getsockopt", r.errno)
+	}
+	return nil
+}
+
+// Read asks the kernel about the socket and fills r.Info. It fails once the socket is closed.
+func (r *Reader) Read(rc syscall.RawConn) error {
+	if err := r.ask(rc, syscall.IPPROTO_TCP, tcpInfoOption, bufLen); err != nil {
+		return err
+	}
+	return r.Info.decode(r.buf[:r.n])
+}
+
+// PendingError returns and clears the socket's pending error (SO_ERROR), nil if there is none. Clear it only on a
+// socket that is about to be closed, or the program never sees the error.
+func (r *Reader) PendingError(rc syscall.RawConn) error {
+	if err := r.ask(rc, syscall.SOL_SOCKET, syscall.SO_ERROR, 4); err != nil {
+		return err
+	}
+	if v := *(*int32)(unsafe.Pointer(&r.buf[0])); v != 0 {
+		return syscall.Errno(v)
+	}
+	return nil
+}
+
+// PlainTCP reports whether the socket is ordinary TCP. A Multipath TCP socket answers TCP_INFO for its first subflow
+// alone, so its counts cannot be used.
+func (r *Reader) PlainTCP(rc syscall.RawConn) bool {
+	if err := r.ask(rc, syscall.SOL_SOCKET, soProtocol, 4); err != nil {
+		return false
+	}
+	return *(*int32)(unsafe.Pointer(&r.buf[0])) == ipprotoTCP
+}

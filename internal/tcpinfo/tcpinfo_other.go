@@ -1,0 +1,29 @@
+//go:build !linux || 386 || s390x
+
+package tcpinfo
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+)
+
+var errPlatform = fmt.Errorf("tcpinfo: no byte counts on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+
+// Reader reads sockets one after another. On this platform it has nothing to read.
+type Reader struct {
+	Info Info // always zero
+}
+
+// NewReader returns a Reader.
+func NewReader() *Reader { return new(Reader) }
+
+// Read returns an error that wraps errors.ErrUnsupported.
+func (r *Reader) Read(syscall.RawConn) error { return errPlatform }
+
+// PendingError returns nil.
+func (r *Reader) PendingError(syscall.RawConn) error { return nil }
+
+// PlainTCP returns false.
+func (r *Reader) PlainTCP(syscall.RawConn) bool { return false }
