@@ -1,0 +1,175 @@
+package otelnet
+
+import (
+	"crypto/tls"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/otelnet/agent/internal/tcpinfo"
+)
+
+// tracked is implemented by every wrapper of this package.
+type tracked interface{ connStats() *ConnStats }
+
+// counting tells how a TCP connection's bytes are counted.
+type counting uint8
+
+const (
+	countBest    counting = iota // by the kernel where it can, else by the wrapper's own calls
+	countByCalls                 // by the wrapper's own calls
+)
+
+// wrapConn returns inner with its traffic counted for ep. A connection that is tracked already, and a *tls.Conn, come
+// back as they are: net/http needs the concrete type of the latter.
+func wrapConn(inner net.Conn, ep *endpoint, mode counting) net.Conn {
+	switch c := inner.(type) {
+	case tracked, *tls.Conn:
+		return inner
+	case *net.TCPConn:
+		if c == nil {
+			return inner
+		}
+		return wrapTCP(c, ep, mode)
+	case *net.UnixConn:
+		w := &unixConn{UnixConn: c}
+		w.stats.open(ep, c.LocalAddr(), c.RemoteAddr())
+		return w
+	case *net.UDPConn:
+		return wrapUDP(c, ep)
+	}
+	w := &streamConn{Conn: inner}
+	w.stats.open(ep, inner.LocalAddr(), inner.RemoteAddr())
+	if _, ok := inner.(closeWriter); ok {
+		return &halfCloseConn{streamConn: w}
+	}
+	return w
+}
+
+// wrapTCP chooses who counts the bytes. Where the kernel does, Read and Write stay almost as they are, and nothing
+// that moves bytes past them (writev, sendfile, splice) is lost.
+func wrapTCP(inner *net.TCPConn, ep *endpoint, mode counting) net.Conn {
+	if mode == countBest {
+		if raw := kernelCounts(inner); raw != nil {
+			w := &tcpConn{TCPConn: inner}
+			w.stats.raw = raw
+			w.stats.open(ep, inner.LocalAddr(), inner.RemoteAddr())
+			return w
+		}
+	}
+	w := &countedTCPConn{tcpConn{TCPConn: inner}}
+	w.stats.open(ep, inner.LocalAddr(), inner.RemoteAddr())
+	return w
+}
+
+// kernelCounts returns the socket if the kernel's counts of it can be used, else nil.
+func kernelCounts(c *net.TCPConn) syscall.RawConn {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	rd := readers.Get().(*tcpinfo.Reader)
+	defer readers.Put(rd)
+	if !rd.PlainTCP(raw) || rd.Read(raw) != nil {
+		return nil
+	}
+	return raw
+}
+
+// open puts the connection in the table and in its endpoint's counts.
+func (s *ConnStats) open(ep *endpoint, local, peer net.Addr) {
+	s.endpoint, s.local, s.peer = ep, local, peer
+	s.opened = sinceStart()
+	s.kind = kindOf(local)
+	s.group = ep.group(s.kind)
+	s.group.opened.Add(1)
+	s.group.active.Add(1)
+	track(s)
+}
+
+// readDone and writeDone follow each call that counts bytes itself.
+func (s *ConnStats) readDone(n int, err error) {
+	if n > 0 {
+		s.received.Add(uint64(n))
+	}
+	s.readEnded(err)
+}
+
+func (s *ConnStats) writeDone(n int, err error) {
+	if n > 0 {
+		s.sent.Add(uint64(n))
+	}
+	s.writeEnded(err)
+}
+
+// readEnded and writeEnded follow each call whose bytes the kernel counts.
+func (s *ConnStats) readEnded(err error) {
+	if err != nil {
+		s.noteRead(err)
+	} else if s.flags.Load()&flagsSlow != 0 {
+		s.afterIO()
+	}
+}
+
+func (s *ConnStats) writeEnded(err error) {
+	if err != nil {
+		s.noteWrite(err)
+	} else if s.flags.Load()&flagsSlow != 0 {
+		s.afterIO()
+	}
+}
+
+type closeWriter interface{ CloseWrite() error }
+
+// streamConn wraps a net.Conn of any other type.
+type streamConn struct {
+	net.Conn
+	stats ConnStats
+}
+
+func (c *streamConn) connStats() *ConnStats { return &c.stats }
+
+// NetConn returns the wrapped connection. What moves past the wrapper is not counted.
+func (c *streamConn) NetConn() net.Conn { return c.Conn }
+
+func (c *streamConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.stats.readDone(n, err)
+	return n, err
+}
+
+func (c *streamConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.stats.writeDone(n, err)
+	return n, err
+}
+
+func (c *streamConn) Close() error {
+	c.stats.finish()
+	return c.Conn.Close()
+}
+
+func (c *streamConn) SetDeadline(t time.Time) error {
+	c.stats.noteDeadline(t)
+	return c.Conn.SetDeadline(t)
+}
+
+func (c *streamConn) SetReadDeadline(t time.Time) error {
+	c.stats.noteDeadline(t)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// halfCloseConn is a streamConn whose inner connection can end one direction.
+type halfCloseConn struct{ *streamConn }
+
+func (c *halfCloseConn) CloseWrite() error {
+	c.stats.noteCloseWrite()
+	return c.Conn.(closeWriter).CloseWrite()
+}
+
+// noteCloseWrite remembers that we ended our direction, unless the peer had ended its own before.
+func (s *ConnStats) noteCloseWrite() {
+	if !s.has(flagEOF) {
+		s.flags.Or(flagCloseWrite)
+	}
+}

@@ -1,0 +1,114 @@
+package otelnet
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+)
+
+// connState is the HTTP server's view of a connection.
+type connState uint32
+
+const (
+	stateUnknown connState = iota // no HTTP server told
+	stateNew
+	stateActive
+	stateIdle
+)
+
+// closedRow is what the table keeps of a closed connection. The addresses become text only when someone looks.
+type closedRow struct {
+	info        ConnInfo
+	local, peer net.Addr
+}
+
+// record feeds the metrics of the connection's end.
+func (s *ConnStats) record(end int64, reason closeReason, failure errorClass) {
+	if s.group == nil {
+		return
+	}
+	s.group.active.Add(-1)
+
+	ins := s.endpoint.scope.ins
+	duration := ins.serverDuration
+	if s.endpoint.key.side == SideClient {
+		duration = ins.clientDuration
+	}
+	set := s.group.closes.get(closeKey{reason: reason, err: failure, tlsVersion: uint16(s.tlsVersion.Load())})
+	ctx := context.Background()
+	duration.Record(ctx, time.Duration(end-s.opened).Seconds(), set.record...)
+	if failure != errNone {
+		ins.connErrors.Add(ctx, 1, s.endpoint.errs.get(failure).add...)
+	}
+}
+
+// info returns the row of the connection, addresses left out. The counts are those last folded.
+func (s *ConnStats) info() ConnInfo {
+	row := ConnInfo{
+		ID:            s.id,
+		Side:          s.endpoint.key.side,
+		Name:          s.endpoint.key.name,
+		Transport:     s.kind.transport(),
+		State:         s.state(),
+		Opened:        s.Opened(),
+		ReceivedBytes: s.received.Load(),
+		SentBytes:     s.sent.Load(),
+		Requests:      s.requests.Load(),
+		Errors:        s.failed.Load(),
+		Protocol:      protocolName(s.protocol.Load()),
+		TLSVersion:    tlsVersionName(uint16(s.tlsVersion.Load())),
+	}
+	if at := s.lastActive.Load(); at != 0 {
+		row.LastActive = atTime(at)
+	}
+	if route := s.route.Load(); route != nil {
+		row.Route = *route
+	}
+	return row
+}
+
+// state tells what the HTTP server says, and without one whether the connection has carried anything.
+func (s *ConnStats) state() string {
+	switch connState(s.httpState.Load()) {
+	case stateNew:
+		return "new"
+	case stateActive:
+		return "active"
+	case stateIdle:
+		return "idle"
+	}
+	if s.lastActive.Load() == 0 {
+		return "new"
+	}
+	return "active"
+}
+
+func (s *ConnStats) closedRow(end int64, reason closeReason, failure errorClass) closedRow {
+	row := closedRow{info: s.info(), local: s.local, peer: s.peer}
+	row.info.State = "closed"
+	row.info.Closed = atTime(end)
+	row.info.CloseReason = reason.String()
+	row.info.ErrorType = failure.String()
+	return row
+}
+
+func protocolName(version uint32) string {
+	switch version {
+	case 0:
+		return ""
+	case 1<<8 | 1:
+		return "HTTP/1.1"
+	case 2 << 8:
+		return "HTTP/2.0"
+	default:
+		return "HTTP/" + strconv.Itoa(int(version>>8)) + "." + strconv.Itoa(int(version&0xff))
+	}
+}
+
+func addrString(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
+}

@@ -1,0 +1,76 @@
+package otelnet
+
+import (
+	"io"
+	"net"
+	"time"
+)
+
+// tcpConn wraps a TCP connection whose bytes the kernel counts. Everything that *net.TCPConn can do stays in reach
+// through the embedding, its unexported writev too.
+type tcpConn struct {
+	*net.TCPConn
+	stats ConnStats
+}
+
+func (c *tcpConn) connStats() *ConnStats { return &c.stats }
+
+// NetConn returns the wrapped *net.TCPConn, for callers that need the concrete type. Close the wrapper, not this.
+func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
+
+func (c *tcpConn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	c.stats.readEnded(err)
+	return n, err
+}
+
+func (c *tcpConn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	c.stats.writeEnded(err)
+	return n, err
+}
+
+// ReadFrom keeps sendfile and splice. Package net looks for its own concrete types, so a source of ours is unwrapped.
+func (c *tcpConn) ReadFrom(r io.Reader) (int64, error) {
+	src := unwrapSource(r)
+	n, err := c.TCPConn.ReadFrom(src.reader)
+	src.done(n)
+	if err != nil {
+		c.stats.noteTransfer(err)
+	}
+	return n, err
+}
+
+// WriteTo keeps splice.
+func (c *tcpConn) WriteTo(w io.Writer) (int64, error) {
+	dst, stats := unwrapSink(w)
+	n, err := c.TCPConn.WriteTo(dst)
+	if stats != nil {
+		stats.writeDone(int(n), nil)
+	}
+	if err != nil {
+		c.stats.noteTransfer(err)
+	}
+	return n, err
+}
+
+func (c *tcpConn) CloseWrite() error {
+	c.stats.noteCloseWrite()
+	return c.TCPConn.CloseWrite()
+}
+
+// Close counts the connection's end once, however often it is called.
+func (c *tcpConn) Close() error {
+	c.stats.finish()
+	return c.TCPConn.Close()
+}
+
+func (c *tcpConn) SetDeadline(t time.Time) error {
+	c.stats.noteDeadline(t)
+	return c.TCPConn.SetDeadline(t)
+}
+
+func (c *tcpConn) SetReadDeadline(t time.Time) error {
+	c.stats.noteDeadline(t)
+	return c.TCPConn.SetReadDeadline(t)
+}

@@ -1,0 +1,71 @@
+package otelnet
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// countedTCPConn wraps a TCP connection whose bytes are counted by its own calls, where the kernel cannot.
+//
+// net.Buffers.WriteTo reaches package net's unexported writev through the embedding and is not counted here: that
+// method can be neither overridden nor hidden without losing it.
+type countedTCPConn struct{ tcpConn }
+
+func (c *countedTCPConn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	c.stats.readDone(n, err)
+	return n, err
+}
+
+func (c *countedTCPConn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	c.stats.writeDone(n, err)
+	return n, err
+}
+
+// ReadFrom counts a long transfer when it ends.
+func (c *countedTCPConn) ReadFrom(r io.Reader) (int64, error) {
+	src := unwrapSource(r)
+	n, err := c.TCPConn.ReadFrom(src.reader)
+	src.done(n)
+	c.stats.writeDone(int(n), nil)
+	if err != nil {
+		c.stats.noteTransfer(err)
+	}
+	return n, err
+}
+
+// WriteTo counts a long transfer when it ends if the kernel does the copying, else as it goes.
+func (c *countedTCPConn) WriteTo(w io.Writer) (int64, error) {
+	dst, stats := unwrapSink(w)
+	switch dst.(type) {
+	case *net.TCPConn, *net.UnixConn, *os.File:
+	default:
+		// What is read counts even if it cannot be written on.
+		return io.Copy(w, readerOnly{c})
+	}
+	n, err := c.TCPConn.WriteTo(dst)
+	c.stats.readDone(int(n), nil)
+	if stats != nil {
+		stats.writeDone(int(n), nil)
+	}
+	if err != nil {
+		c.stats.noteTransfer(err)
+	}
+	return n, err
+}
+
+// SyscallConn hides that the raw connection can do more: os.File.WriteTo would send a file past the count.
+func (c *countedTCPConn) SyscallConn() (syscall.RawConn, error) {
+	raw, err := c.TCPConn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return rawOnly{raw}, nil
+}
+
+type rawOnly struct{ syscall.RawConn }
+
+type readerOnly struct{ io.Reader }

@@ -1,0 +1,102 @@
+package otelnet
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+)
+
+type connKey struct{}
+
+// Instrument makes srv tell each connection of ours which requests it carries, so that the table shows their number,
+// route, protocol and state, and a handler can ask with [ConnFromContext]. Call it before srv serves. ConnContext and
+// ConnState that are set already are called as before; set them before Instrument, not after. HTTP/1, HTTP/2, and
+// both under TLS are joined. The requests themselves are counted by [NewHandler].
+//
+// The server's listener must come from [Listen] or [NewListener]; connections of any other are left alone. Nil is
+// left alone too.
+func Instrument(srv *http.Server) {
+	if srv == nil {
+		return
+	}
+	connContext, connState := srv.ConnContext, srv.ConnState
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if connContext != nil {
+			ctx = connContext(ctx, c)
+		}
+		if s := statsOf(c); s != nil && ctx != nil {
+			ctx = context.WithValue(ctx, connKey{}, s)
+		}
+		return ctx
+	}
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if s := statsOf(c); s != nil {
+			s.noteState(c, state)
+		}
+		if connState != nil {
+			connState(c, state)
+		}
+	}
+}
+
+// ConnFromContext returns the connection that the request with this context came on. It is false if the server was not
+// given to [Instrument], or its listener is not of this package.
+func ConnFromContext(ctx context.Context) (*ConnStats, bool) {
+	s, ok := ctx.Value(connKey{}).(*ConnStats)
+	return s, ok
+}
+
+// statsOf finds the counts of a connection, also beneath TLS and beneath wrappers that show what they wrap.
+func statsOf(c net.Conn) *ConnStats {
+	for range 8 {
+		switch v := c.(type) {
+		case tracked:
+			return v.connStats()
+		case *tls.Conn:
+			c = v.NetConn()
+		case interface{ NetConn() net.Conn }:
+			c = v.NetConn()
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *ConnStats) noteState(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.httpState.Store(uint32(stateNew))
+	case http.StateActive:
+		s.httpState.Store(uint32(stateActive))
+		// The handshake is done by now. net/http closes the connection before it reports that, too late for the metrics.
+		if tc, ok := c.(*tls.Conn); ok && s.tlsVersion.Load() == 0 {
+			s.tlsVersion.Store(uint32(tc.ConnectionState().Version))
+		}
+	case http.StateIdle:
+		s.httpState.Store(uint32(stateIdle))
+	case http.StateHijacked:
+		s.httpState.Store(uint32(stateActive))
+	}
+}
+
+// beginRequest and endRequest join a request to the connection.
+func (s *ConnStats) beginRequest(r *http.Request) {
+	s.requests.Add(1)
+	s.inFlight.Add(1)
+	version := uint32(r.ProtoMajor)<<8 | uint32(r.ProtoMinor)&0xff
+	if s.protocol.Load() != version {
+		s.protocol.Store(version)
+	}
+}
+
+func (s *ConnStats) endRequest(route *string, failed bool) {
+	s.inFlight.Add(-1)
+	if failed {
+		s.failed.Add(1)
+	}
+	if route != nil && s.route.Load() != route {
+		s.route.Store(route)
+	}
+}

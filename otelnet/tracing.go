@@ -1,0 +1,84 @@
+package otelnet
+
+import (
+	"net/http"
+	"reflect"
+	"sync/atomic"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+)
+
+// unsetTracer is what the global tracer provider is before anyone sets one.
+var unsetTracer = otel.GetTracerProvider()
+
+// tracer puts otelhttp around handlers and transports. The zero tracer leaves it to find the global provider.
+type tracer struct{ provider trace.TracerProvider }
+
+func (t tracer) options(c *config) []otelhttp.Option {
+	var opts []otelhttp.Option
+	if t.provider != nil {
+		opts = append(opts, otelhttp.WithTracerProvider(t.provider))
+	}
+	switch {
+	case !c.otelHTTPMetrics:
+		// The metrics of a request are recorded once, by us.
+		opts = append(opts, otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()))
+	case c.meterProvider != nil:
+		opts = append(opts, otelhttp.WithMeterProvider(c.meterProvider))
+	}
+	return opts
+}
+
+func (t tracer) handler(h http.Handler, operation string, c *config) http.Handler {
+	return otelhttp.NewHandler(h, operation, t.options(c)...)
+}
+
+func (t tracer) transport(base http.RoundTripper, c *config) http.RoundTripper {
+	return otelhttp.NewTransport(base, t.options(c)...)
+}
+
+// lazyTracing holds what is on a request's path once there is a tracer: otelhttp around a handler or transport. A
+// global tracer provider may be set long after the handler was made, and replaced later.
+type lazyTracing[T any] struct {
+	fixed *T // for the provider that an option named
+	build func(tracer) T
+	last  atomic.Pointer[tracedWith[T]]
+}
+
+type tracedWith[T any] struct {
+	provider   trace.TracerProvider
+	comparable bool
+	value      T
+}
+
+func (l *lazyTracing[T]) init(p trace.TracerProvider, build func(tracer) T) {
+	l.build = build
+	if p != nil {
+		v := build(tracer{p})
+		l.fixed = &v
+	}
+}
+
+// get returns nil as long as there is no tracer.
+func (l *lazyTracing[T]) get() *T {
+	if l.fixed != nil {
+		return l.fixed
+	}
+	p := otel.GetTracerProvider()
+	if p == unsetTracer {
+		return nil
+	}
+	if _, ok := p.(tracenoop.TracerProvider); ok {
+		return nil
+	}
+	last := l.last.Load()
+	if last == nil || last.comparable && last.provider != p {
+		last = &tracedWith[T]{provider: p, comparable: reflect.TypeOf(p).Comparable(), value: l.build(tracer{p})}
+		l.last.Store(last)
+	}
+	return &last.value
+}
