@@ -1,4 +1,57 @@
 // Package otelnet instruments network connections and HTTP with the OpenTelemetry metric API.
+//
+// Wrap what listens, what dials, what serves and what sends; everything else stays as it is:
+//
+//	ln, err := otelnet.Listen("tcp", ":8080")
+//	srv := &http.Server{Handler: otelnet.NewHandler(mux, "checkout")}
+//	otelnet.Instrument(srv) // joins requests to connections
+//	err = srv.Serve(ln)
+//
+//	client := &http.Client{Transport: otelnet.NewTransport(nil)}
+//
+// Metrics go to the global MeterProvider or to that of [WithMeterProvider]. [Connections] returns the table of all
+// connections of the process. The package uses the OpenTelemetry API alone, no SDK and no exporter.
+//
+// # Metrics
+//
+// Durations are in seconds, sizes in bytes. Counters are cumulative sums that survive the connections they came from.
+//
+//	otelnet.server.active_connections    updowncounter {connection}  accepted and not yet closed
+//	otelnet.server.connections           counter       {connection}  accepted
+//	otelnet.server.connection.duration   histogram     s             from Accept to Close, recorded at Close
+//	otelnet.server.accept.errors         counter       {error}       failed calls of Accept
+//	otelnet.client.active_connections    updowncounter {connection}  dialled and not yet closed
+//	otelnet.client.connections           counter       {connection}  dialled
+//	otelnet.client.connection.duration   histogram     s             from the dial's success to Close, recorded at Close
+//	otelnet.client.dial.duration         histogram     s             DialContext, name lookup and all addresses included
+//	otelnet.client.connect.duration      histogram     s             connecting to one address (httptrace.ConnectDone)
+//	dns.lookup.duration                  histogram     s             name lookups of dials (httptrace.DNSDone)
+//	otelnet.connection.io                counter       By            struct tcp_info on Linux, else counted by the calls
+//	otelnet.connection.errors            counter       {error}       connections that an error ended, counted at Close
+//	http.server.request.duration         histogram     s             from the handler's start to its return
+//	http.server.active_requests          updowncounter {request}     handlers at work
+//	http.server.request.body.size        histogram     By            Content-Length, or what was read; WithBodySizes
+//	http.server.response.body.size       histogram     By            what the handler wrote; WithBodySizes
+//	http.client.request.duration         histogram     s             RoundTrip, up to the response's headers
+//	http.client.active_requests          updowncounter {request}     from RoundTrip to the end of the response's body
+//
+// Connection metrics carry otelnet.listener, or server.address and server.port of what was dialled, and
+// network.transport and network.type. Durations of connections add otelnet.close_reason, error.type and
+// tls.protocol.version where they are known. otelnet.connection.io carries network.io.direction (transmit, receive),
+// otelnet.side (server, client), and otelnet.listener or otelnet.target. Every value comes from a closed set: unknown
+// methods and targets over the limit become "_OTHER"; no client address, Host header or raw path is ever an attribute.
+//
+// # Bytes
+//
+// On Linux the bytes of a TCP connection are the kernel's own counts, read when a reader collects and at Close. They are
+// exact whichever way the bytes moved (write, writev, sendfile, splice). Received bytes include those that the program
+// has not read yet, and may be one too high if a reset follows the peer's end of data unseen. Elsewhere, and with
+// Multipath TCP, the wrapper's calls are counted; there net.Buffers.WriteTo writes past the count.
+//
+// # Cost
+//
+// Read and Write cost a few nanoseconds more and allocate nothing. A request costs two allocations more at most while
+// nothing traces.
 package otelnet
 
 // ScopeName is the instrumentation scope of every instrument this package creates.

@@ -1,0 +1,36 @@
+//go:build linux && !386 && !s390x
+
+package otelnet
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/otelnet/agent/internal/tcpinfo"
+)
+
+// waitState waits until the kernel has this state for the connection, without touching the connection's own counts.
+func waitState(t *testing.T, s *ConnStats, want tcpinfo.State) {
+	t.Helper()
+	rd := tcpinfo.NewReader()
+	eventually(t, "a TCP state", func() bool {
+		if err := rd.Read(s.raw); err != nil {
+			t.Fatal(err)
+		}
+		return rd.Info.State == want
+	})
+}
+
+func TestKernelCountsInUse(t *testing.T) {
+	ln := listen(t, newMeter(t).option())
+	server, _ := pair(t, ln)
+	if _, ok := server.(*tcpConn); !ok {
+		t.Errorf("an accepted connection is a %T, want one that the kernel counts", server)
+	}
+}
+
+func TestRecordSize(t *testing.T) {
+	if got := unsafe.Sizeof(tcpConn{}); got > 256 {
+		t.Errorf("a tracked connection takes %d bytes, want at most 256", got)
+	}
+}
