@@ -1,0 +1,37 @@
+# What CI runs, one target each; `make` alone lists them.
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
+
+.PHONY: help demo test lint cross config collector e2e bench ci
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: ## run the demo: http://127.0.0.1:6060/
+	$(GO) run ./cmd/demo-service
+
+test: ## unit tests, with the race detector, in random order
+	$(GO) test -race -shuffle=on ./...
+
+lint: ## formatting, vet, staticcheck, tidy go.mod
+	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	cd e2e && $(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+cross: ## build and vet for every supported platform
+	@set -e; for p in $(PLATFORMS); do echo "$$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; done
+
+collector: ## build the OpenTelemetry Collector that the end-to-end tests run
+	e2e/build.sh
+
+config: collector ## validate the Collector's configuration and the compose file
+	"$$(e2e/build.sh)" validate --config collector-config.yaml
+	docker-compose -f docker-compose.yml config --quiet
+
+e2e: collector ## end to end: demo, Collector, Prometheus, InfluxDB, Alertmanager, a browser
+	cd e2e && $(GO) test -race -count=1 -timeout=15m ./...
+
+ci: lint cross test config e2e ## everything

@@ -1,0 +1,324 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/otelnet/agent/admin"
+	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/history"
+	"github.com/otelnet/agent/runtimemetrics"
+)
+
+// shutdownTimeout bounds [Agent.Shutdown] when its context has no deadline.
+const shutdownTimeout = 10 * time.Second
+
+// Agent is what [Start] started. Its methods are safe for concurrent use.
+type Agent struct {
+	config     config
+	resource   *resource.Resource
+	metrics    *metricPipeline
+	tracer     *sdktrace.TracerProvider // nil without tracing
+	propagator propagation.TextMapPropagator
+	traceOut   *outage // nil without tracing
+	runtime    *runtimemetrics.Collector
+	alerts     *alertproc.Processor
+	history    *history.Store
+	admin      *admin.Server // nil when off
+	ticker     *ticker
+
+	shutdown    sync.Once
+	shutdownErr error
+}
+
+// Start sets up metrics, tracing where asked for, alert rules and the admin server, and makes the providers
+// OpenTelemetry's global ones. ctx bounds the set-up alone; [Agent.Shutdown] ends the agent.
+//
+// Every mistake in the options, the environment and the rules files is reported, joined in one error, and then nothing
+// has been started. A Collector that cannot be reached is no mistake: the service runs on, one line is logged, and
+// cumulative sums are whole again once it is back.
+//
+// With OTEL_SDK_DISABLED=true the returned agent does nothing and costs nothing.
+func Start(ctx context.Context, opts ...Option) (*Agent, error) {
+	s, envErr := readEnv()
+	c, optErr := newConfig(s, opts)
+	rules, rulesErr := loadRules(c)
+	if err := errors.Join(envErr, optErr, rulesErr); err != nil {
+		return nil, fmt.Errorf("agent: %w", err)
+	}
+	a := &Agent{config: c}
+	if s.disabled {
+		return a, nil
+	}
+	if err := a.start(ctx, s, rules); err != nil {
+		// Whatever was begun is undone; it has recorded nothing worth waiting for.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = a.Shutdown(ctx)
+		return nil, err
+	}
+	return a, nil
+}
+
+// newConfig applies the options over the defaults and the environment.
+func newConfig(s settings, opts []Option) (config, error) {
+	c := config{
+		adminAddr:        s.adminAddr,
+		adminToken:       s.adminToken,
+		tick:             DefaultTick,
+		cardinalityLimit: DefaultCardinalityLimit,
+	}
+	for _, o := range opts {
+		if o != nil {
+			o.apply(&c)
+		}
+	}
+	if len(c.ruleFiles) == 0 && s.rulesFile != "" {
+		c.ruleFiles = []string{s.rulesFile}
+	}
+	var errs []error
+	if c.tick < 100*time.Millisecond {
+		errs = append(errs, fmt.Errorf("WithTick(%v): allowed: 100ms or more", c.tick))
+	}
+	if c.cardinalityLimit <= 0 {
+		errs = append(errs, fmt.Errorf("WithCardinalityLimit(%d): allowed: a positive number", c.cardinalityLimit))
+	}
+	if c.metricExporter == nil && s.metricsExporter == exporterPrometheus && c.adminAddr == "" {
+		errs = append(errs, fmt.Errorf("%s: %q serves /metrics on the admin server: set %s or WithAdminAddr too",
+			envMetricsExporter, exporterPrometheus, envAdminAddr))
+	}
+	return c, errors.Join(errs...)
+}
+
+func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (err error) {
+	c := a.config
+	if a.resource, err = newResource(ctx, c); err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	var outages []*outage
+	if tracing(c, s) {
+		if a.tracer, a.traceOut, err = newTracerProvider(ctx, c, s, a.resource); err != nil {
+			return err
+		}
+		outages = append(outages, a.traceOut)
+	}
+	views := append(alertproc.Views(rules), c.views...)
+	if a.metrics, err = newMetricPipeline(ctx, c, s, a.resource, views, a.tracer != nil); err != nil {
+		return err
+	}
+	if a.metrics.outage != nil {
+		outages = append(outages, a.metrics.outage)
+	}
+	own, err := newInstruments(a.metrics.provider, outages...)
+	if err != nil {
+		return err
+	}
+	if a.runtime, err = runtimemetrics.Start(runtimemetrics.WithMeterProvider(a.metrics.provider)); err != nil {
+		return err
+	}
+	rules.MeterProvider = a.metrics.provider
+	rules.ExternalURL = cmp.Or(rules.ExternalURL, externalURL(c.adminAddr))
+	if a.alerts, err = alertproc.New(rules); err != nil {
+		return err
+	}
+	if a.history, err = history.New(history.Config{}); err != nil {
+		return err
+	}
+	a.ticker = newTicker(c.tick, a.metrics.tick, own.ticked,
+		consumer{"alert rules", a.alerts.Evaluate},
+		consumer{"history", func(_ context.Context, at time.Time, rm *metricdata.ResourceMetrics) error {
+			if rm != nil {
+				a.history.Append(at, rm)
+			}
+			return nil
+		}},
+	)
+	if c.adminAddr != "" {
+		if a.admin, err = a.startAdmin(); err != nil {
+			return err
+		}
+	}
+	a.propagator = newPropagator(s)
+	if !c.withoutGlobals {
+		a.setGlobals()
+	}
+	a.ticker.start()
+	return nil
+}
+
+func (a *Agent) setGlobals() {
+	otel.SetMeterProvider(a.metrics.provider)
+	if a.tracer != nil {
+		otel.SetTracerProvider(a.tracer)
+		otel.SetTextMapPropagator(a.propagator)
+	}
+}
+
+// MeterProvider returns the provider that everything is recorded into. It is never nil; with the SDK disabled it
+// records nothing.
+func (a *Agent) MeterProvider() metric.MeterProvider {
+	if a.metrics == nil {
+		return metricnoop.NewMeterProvider()
+	}
+	return a.metrics.provider
+}
+
+// TracerProvider returns the provider of spans. It is never nil; without tracing it makes none.
+func (a *Agent) TracerProvider() trace.TracerProvider {
+	if a.tracer == nil {
+		return tracenoop.NewTracerProvider()
+	}
+	return a.tracer
+}
+
+// Alerts returns the processor of the alert rules, for subscribing to transitions; nil with the SDK disabled.
+func (a *Agent) Alerts() *alertproc.Processor { return a.alerts }
+
+// AdminURL returns the address of the live page, ending in a slash, or "" when the admin server is off.
+func (a *Agent) AdminURL() string {
+	if a.admin == nil {
+		return ""
+	}
+	return a.admin.URL()
+}
+
+// ReloadRules reads the rules files again. Either all of the new rules take effect, keeping the state of those that
+// stayed, or the error says what is wrong with them and the old rules go on.
+func (a *Agent) ReloadRules() error {
+	if a.alerts == nil {
+		return nil
+	}
+	rules, err := loadRules(a.config)
+	if err != nil {
+		return fmt.Errorf("agent: rules not reloaded, the old ones stay: %w", err)
+	}
+	rules.MeterProvider = a.metrics.provider
+	if err := a.alerts.Reload(rules); err != nil {
+		return fmt.Errorf("agent: rules not reloaded, the old ones stay: %w", err)
+	}
+	return nil
+}
+
+// ForceFlush exports what has been recorded up to now and returns the export's error.
+func (a *Agent) ForceFlush(ctx context.Context) error {
+	if a.metrics == nil {
+		return nil
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	errs := []error{a.metrics.provider.ForceFlush(ctx)}
+	if a.tracer != nil {
+		errs = append(errs, a.tracer.ForceFlush(ctx), a.traceOut.last())
+	}
+	if a.metrics.outage != nil {
+		errs = append(errs, a.metrics.outage.last())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("agent: flush: %w", err)
+	}
+	return nil
+}
+
+// Shutdown exports the last numbers, sends the notifications that are queued, closes the admin server and ends every
+// goroutine of the agent. It is bounded by ctx, and by ten seconds where ctx has no deadline; the error says what could
+// not be finished or delivered. Calling it again returns the same answer and does nothing.
+func (a *Agent) Shutdown(ctx context.Context) error {
+	a.shutdown.Do(func() {
+		ctx, cancel := bounded(ctx)
+		defer cancel()
+		a.shutdownErr = a.stop(ctx)
+	})
+	return a.shutdownErr
+}
+
+func (a *Agent) stop(ctx context.Context) error {
+	var errs []error
+	if a.ticker != nil {
+		errs = append(errs, a.ticker.stop(ctx))
+	}
+	// The parts have nothing to wait for in each other, so a receiver that hangs costs the last export no time.
+	var parts []part
+	if a.alerts != nil {
+		parts = append(parts, part{"alert notifications", a.alerts.Shutdown})
+	}
+	if a.admin != nil {
+		parts = append(parts, part{"admin server", a.admin.Shutdown})
+	}
+	if a.metrics != nil {
+		parts = append(parts, part{"metrics", a.metrics.shutdown})
+	}
+	if a.tracer != nil {
+		parts = append(parts, part{"traces", func(ctx context.Context) error {
+			return errors.Join(a.tracer.Shutdown(ctx), a.traceOut.last())
+		}})
+	}
+	errs = append(errs, finish(ctx, parts...))
+	if a.runtime != nil {
+		errs = append(errs, a.runtime.Stop()) // after the last export, which still wants its numbers
+	}
+	return errors.Join(errs...)
+}
+
+// part is something that takes time to end.
+type part struct {
+	name string
+	end  func(context.Context) error
+}
+
+// finish ends all parts at the same time and waits for them, but not longer than ctx: a part that does not heed its
+// context is left behind and named.
+func finish(ctx context.Context, parts ...part) error {
+	results := make([]chan error, len(parts))
+	for i, p := range parts {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- p.end(ctx) }()
+	}
+	var errs []error
+	for i, p := range parts {
+		var err error
+		select {
+		case err = <-results[i]:
+		case <-ctx.Done():
+			select {
+			case err = <-results[i]: // both were ready
+			case <-time.After(100 * time.Millisecond): // those who heed the context need a moment to return
+				err = context.Cause(ctx)
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("agent: shut down %s: %w", p.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bounded gives ctx the default deadline if it has none.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, shutdownTimeout)
+}
+
+// log is where the agent writes.
+func (c config) log() *slog.Logger {
+	if c.logger != nil {
+		return c.logger
+	}
+	return slog.Default()
+}

@@ -1,0 +1,496 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.uber.org/goleak"
+
+	"github.com/otelnet/agent/alertproc"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// recorder is an exporter that keeps what matters of every export.
+type recorder struct {
+	temporality metricdata.Temporality
+	export      func(context.Context) error // nil succeeds
+
+	mu        sync.Mutex
+	sums      map[string][]int64 // by metric name, one value an export
+	resource  map[string]string
+	shutdowns int
+}
+
+func (r *recorder) Temporality(sdkmetric.InstrumentKind) metricdata.Temporality {
+	if r.temporality == 0 {
+		return metricdata.CumulativeTemporality
+	}
+	return r.temporality
+}
+
+func (r *recorder) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+	return sdkmetric.DefaultAggregationSelector(k)
+}
+
+func (r *recorder) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
+	if r.export != nil {
+		if err := r.export(ctx); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resource = map[string]string{}
+	for _, kv := range rm.Resource.Attributes() {
+		r.resource[string(kv.Key)] = kv.Value.Emit()
+	}
+	if r.sums == nil {
+		r.sums = map[string][]int64{}
+	}
+	for _, sm := range rm.ScopeMetrics {
+		for _, m := range sm.Metrics {
+			if sum, ok := m.Data.(metricdata.Sum[int64]); ok {
+				for _, dp := range sum.DataPoints {
+					r.sums[m.Name] = append(r.sums[m.Name], dp.Value)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (r *recorder) ForceFlush(context.Context) error { return nil }
+
+func (r *recorder) Shutdown(context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shutdowns++
+	return nil
+}
+
+func (r *recorder) values(name string) []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]int64(nil), r.sums[name]...)
+}
+
+// start starts an agent that the test ends, quiet and without globals.
+func start(t *testing.T, opts ...Option) *Agent {
+	t.Helper()
+	a, err := Start(t.Context(), append([]Option{WithoutGlobals(), WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = a.Shutdown(ctx) // tests that care look at the error themselves
+	})
+	return a
+}
+
+func counter(t *testing.T, a *Agent) metric.Int64Counter {
+	t.Helper()
+	c, err := a.MeterProvider().Meter("test").Int64Counter("test.events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// The tick collects from the exporting reader dozens of times between exports; every export must still be exact.
+func TestTicksLeaveExportsExact(t *testing.T) {
+	for _, temporality := range []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality} {
+		t.Run(temporality.String(), func(t *testing.T) {
+			clearEnv(t)
+			exported := &recorder{temporality: temporality}
+			ticks := make(chan int64, 1)
+			seen := alertproc.Config{Groups: []alertproc.Group{{Name: "seen", Every: 100 * time.Millisecond, Rules: []alertproc.Rule{{
+				Alert: "Seen",
+				Func: func(_ context.Context, rm *metricdata.ResourceMetrics) ([]alertproc.Sample, error) {
+					select {
+					case ticks <- total(rm, "test.events"):
+					default:
+					}
+					return nil, nil
+				},
+				Warn: alertproc.Above(0),
+			}}}}}
+			a := start(t, WithMetricExporter(exported), WithRules(seen), WithTick(100*time.Millisecond))
+			events := counter(t, a)
+			want := int64(0)
+			for round := range 3 {
+				for range 1000 {
+					events.Add(t.Context(), 1)
+				}
+				want += 1000
+				waitFor(t, fmt.Sprintf("a tick that sees %d events", want), func() bool { return <-ticks == want })
+				if err := a.ForceFlush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				got := exported.values("test.events")
+				last, sum := got[len(got)-1], int64(0)
+				for _, v := range got {
+					sum += v
+				}
+				if temporality == metricdata.CumulativeTemporality && last != want {
+					t.Errorf("export %d said %d events, want %d", round, last, want)
+				}
+				if temporality == metricdata.DeltaTemporality && sum != want {
+					t.Errorf("exports up to %d sum up to %d events, want %d: %v", round, sum, want, got)
+				}
+			}
+		})
+	}
+}
+
+// total is the sum over all points of an int64 counter.
+func total(rm *metricdata.ResourceMetrics, name string) int64 {
+	var n int64
+	for _, sm := range rm.ScopeMetrics {
+		for _, m := range sm.Metrics {
+			if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == name {
+				for _, dp := range sum.DataPoints {
+					n += dp.Value
+				}
+			}
+		}
+	}
+	return n
+}
+
+// waitFor polls a condition that another goroutine brings about.
+func waitFor(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 10s for %s", what)
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestResource(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_SERVICE_NAME", "from-env")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=net,deployment.environment.name=from-env")
+	exported := &recorder{}
+	a := start(t, WithMetricExporter(exported), WithServiceName("checkout"),
+		WithResource(resource.NewSchemaless(attribute.String("deployment.environment.name", "from-code"))))
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"service.name":                "checkout",
+		"deployment.environment.name": "from-code",
+		"team":                        "net",
+		"host.name":                   host,
+		"os.type":                     runtime.GOOS,
+		"process.pid":                 fmt.Sprint(os.Getpid()),
+		"process.runtime.version":     runtime.Version(),
+		"telemetry.sdk.name":          "opentelemetry",
+	}
+	for k, v := range want {
+		if got := exported.resource[k]; got != v {
+			t.Errorf("resource attribute %s = %q, want %q", k, got, v)
+		}
+	}
+	if len(exported.resource["service.instance.id"]) != 36 {
+		t.Errorf("service.instance.id = %q, want a UUID", exported.resource["service.instance.id"])
+	}
+	for _, secret := range []string{"process.command_args", "process.owner"} {
+		if v, found := exported.resource[secret]; found {
+			t.Errorf("resource has %s = %q, want none: it may hold a secret", secret, v)
+		}
+	}
+}
+
+func TestShutdownFlushesOnceAndIsIdempotent(t *testing.T) {
+	clearEnv(t)
+	exported := &recorder{}
+	a := start(t, WithMetricExporter(exported))
+	counter(t, a).Add(t.Context(), 7)
+	for range 3 {
+		if err := a.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := exported.values("test.events"); len(got) != 1 || got[0] != 7 {
+		t.Errorf("exports of test.events = %v, want one of 7", got)
+	}
+	if exported.shutdowns != 1 {
+		t.Errorf("exporter shut down %d times, want once", exported.shutdowns)
+	}
+	if got := exported.values("go.goroutine.count"); len(got) != 1 || got[0] < 2 {
+		t.Errorf("go.goroutine.count in the last export = %v, want the runtime's number", got)
+	}
+}
+
+func TestShutdownIsBoundedByItsContext(t *testing.T) {
+	clearEnv(t)
+	release := make(chan struct{})
+	a := start(t, WithMetricExporter(&recorder{export: func(context.Context) error { // heeds no context
+		<-release
+		return nil
+	}}))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := a.Shutdown(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "metrics") {
+		t.Errorf("Shutdown = %v, want DeadlineExceeded naming metrics", err)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("Shutdown took %v with a context of 50ms", took)
+	}
+	close(release)
+}
+
+func TestExportErrorIsReturnedAndCounted(t *testing.T) {
+	clearEnv(t)
+	down := errors.New("collector is away")
+	exported := &recorder{}
+	exported.export = func(context.Context) error { return down }
+	a := start(t, WithMetricExporter(exported))
+	if err := a.ForceFlush(t.Context()); !errors.Is(err, down) {
+		t.Errorf("ForceFlush = %v, want %v", err, down)
+	}
+	exported.export = nil
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Errorf("ForceFlush after recovery = %v", err)
+	}
+	if got := exported.values(metricExportFailures); len(got) != 1 || got[0] != 1 {
+		t.Errorf("%s = %v, want 1", metricExportFailures, got)
+	}
+}
+
+// An address where nobody listens must not keep the service from starting, running or ending.
+func TestUnreachableCollector(t *testing.T) {
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		t.Run(protocol, func(t *testing.T) {
+			clearEnv(t)
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+freeAddr(t))
+			t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+			a := start(t)
+			counter(t, a).Add(t.Context(), 1)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if err := a.Shutdown(ctx); err == nil {
+				t.Error("Shutdown with an unreachable Collector gave no error, though the last export was lost")
+			}
+		})
+	}
+}
+
+// freeAddr returns a loopback address on which nobody listens.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func TestStartRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	rules := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(rules, []byte("groups:\n- name: a\n  rulez: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		opts []Option
+		env  map[string]string
+		want []string
+	}{
+		{"taken port", []Option{WithAdminAddr(taken.Addr().String())}, nil, []string{taken.Addr().String(), "in use"}},
+		{"rules file with a typo", []Option{WithRulesFile(rules)}, nil, []string{rules + ":3", "rulez", "rules"}},
+		{"absent rules file", nil, map[string]string{"OTELNET_RULES": rules + ".absent"}, []string{"rules.yaml.absent"}},
+		{"tick too short", []Option{WithTick(time.Millisecond)}, nil, []string{"WithTick(1ms)", "100ms or more"}},
+		{"cardinality limit", []Option{WithCardinalityLimit(0)}, nil, []string{"WithCardinalityLimit(0)"}},
+		{"prometheus without a server", nil, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, []string{"OTELNET_ADMIN_ADDR"}},
+		{"open to the network without a token", []Option{WithAdminAddr("0.0.0.0:0")}, nil, []string{"token"}},
+		{
+			"several at once", []Option{WithTick(1), WithRulesFile(rules)}, map[string]string{"OTEL_TRACES_EXPORTER": "x"},
+			[]string{"WithTick", "rulez", "OTEL_TRACES_EXPORTER"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			clearEnv(t)
+			if test.env["OTEL_METRICS_EXPORTER"] == "" {
+				t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			}
+			for k, v := range test.env {
+				t.Setenv(k, v)
+			}
+			a, err := Start(t.Context(), append(test.opts, WithoutGlobals())...)
+			if err == nil {
+				_ = a.Shutdown(t.Context())
+				t.Fatal("Start accepted it")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error does not say %q:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestSDKDisabled(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	a := start(t, WithAdminAddr("127.0.0.1:0"))
+	counter(t, a).Add(t.Context(), 1)
+	_, span := a.TracerProvider().Tracer("test").Start(t.Context(), "span")
+	span.End()
+	if a.AdminURL() != "" || a.Alerts() != nil {
+		t.Errorf("a disabled agent has an admin server at %q and alerts %v, want neither", a.AdminURL(), a.Alerts())
+	}
+	for name, call := range map[string]func(context.Context) error{
+		"ForceFlush": a.ForceFlush, "Shutdown": a.Shutdown,
+		"ReloadRules": func(context.Context) error { return a.ReloadRules() },
+	} {
+		if err := call(t.Context()); err != nil {
+			t.Errorf("%s = %v", name, err)
+		}
+	}
+}
+
+func TestGlobals(t *testing.T) {
+	clearEnv(t)
+	mp, tp, prop := otel.GetMeterProvider(), otel.GetTracerProvider(), otel.GetTextMapPropagator()
+	t.Cleanup(func() {
+		otel.SetMeterProvider(mp)
+		otel.SetTracerProvider(tp)
+		otel.SetTextMapPropagator(prop)
+	})
+	spans := tracetest.NewInMemoryExporter()
+	a, err := Start(t.Context(), WithMetricExporter(&recorder{}), WithSpanExporter(spans))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "checkout")
+	span.End()
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := spans.GetSpans(); len(got) != 1 || got[0].Name != "checkout" {
+		t.Errorf("spans by way of the global provider = %v, want one named checkout", got)
+	}
+	if otel.GetMeterProvider() != a.MeterProvider() {
+		t.Error("the global meter provider is not the agent's")
+	}
+	if got := otel.GetTextMapPropagator().Fields(); len(got) != 3 {
+		t.Errorf("propagated fields = %v, want traceparent, tracestate, baggage", got)
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPrometheusExporter(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
+	a := start(t, WithAdminAddr("127.0.0.1:0"))
+	counter(t, a).Add(t.Context(), 42)
+	body := get(t, a.AdminURL()+"metrics")
+	if !strings.Contains(body, `test_events_total{otel_scope_name="test"`) || !strings.Contains(body, "} 42\n") {
+		t.Errorf("/metrics lacks the counter with 42:\n%s", body)
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s: %s", url, resp.Status, body)
+	}
+	return string(body)
+}
+
+func TestReloadRules(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "none")
+	rules := filepath.Join(t.TempDir(), "rules.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const good = `groups:
+- name: g
+  rules:
+  - alert: One
+    metric: test.events
+    value: {rate, over: 1m}
+    warn: {above: 1}
+`
+	names := func(a *Agent) (names []string) {
+		for _, g := range a.Alerts().Rules() {
+			for _, r := range g.Rules {
+				names = append(names, r.Name)
+			}
+		}
+		return names
+	}
+	write(good)
+	a := start(t, WithRulesFile(rules))
+	write("groups: what?\n")
+	if err := a.ReloadRules(); err == nil || !strings.Contains(err.Error(), rules+":1") {
+		t.Errorf("ReloadRules of a broken file = %v, want file and line", err)
+	}
+	if got := names(a); len(got) != 1 || got[0] != "One" {
+		t.Errorf("rules after a refused reload = %v, want the old one", got)
+	}
+	write(strings.ReplaceAll(good, "One", "Two"))
+	if err := a.ReloadRules(); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(a); len(got) != 1 || got[0] != "Two" {
+		t.Errorf("rules after a reload = %v, want Two", got)
+	}
+}

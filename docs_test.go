@@ -1,0 +1,74 @@
+package agent
+
+import (
+	"bytes"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestREADMEShowsTheExample keeps README's code the body of an example that compiles.
+func TestREADMEShowsTheExample(t *testing.T) {
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, "example_test.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := read(t, "README.md")
+	source := read(t, "example_test.go")
+	for _, decl := range file.Decls {
+		f, ok := decl.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		body := source[fset.Position(f.Body.Lbrace).Offset+1 : fset.Position(f.Body.Rbrace).Offset]
+		formatted, err := format.Source([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(bytes.TrimSpace(formatted))) {
+			line = strings.TrimRight(strings.TrimPrefix(line, "\t"), "\n")
+			if !strings.Contains(readme, line) {
+				t.Errorf("README.md lacks a line of %s:\n%s", f.Name.Name, line)
+			}
+		}
+	}
+}
+
+// TestConfigurationIsDocumented keeps docs/configuration.md complete.
+func TestConfigurationIsDocumented(t *testing.T) {
+	doc := read(t, "docs/configuration.md")
+	for _, v := range envVars {
+		general := strings.NewReplacer("OTLP_METRICS_", "OTLP_", "OTLP_TRACES_", "OTLP_").Replace(v.name)
+		switch {
+		case strings.Contains(doc, "`"+v.name+"`"), strings.Contains(doc, "`"+general+"`"):
+		case strings.HasPrefix(v.name, "OTEL_BSP_"), strings.HasSuffix(v.name, "_LIMIT"), strings.HasSuffix(v.name, "CLIENT_KEY"):
+		default:
+			t.Errorf("docs/configuration.md does not tell of %s", v.name)
+		}
+	}
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, "option.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, decl := range file.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "With") &&
+			!strings.Contains(doc, "`"+f.Name.Name+"`") {
+			t.Errorf("docs/configuration.md does not tell of %s", f.Name.Name)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,285 @@
+package agent
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The variables that the agent itself acts on. The others of envVars are read by the SDK and its exporters, which skip
+// over a wrong value; they stand in the table so that it is refused instead.
+const (
+	envSDKDisabled     = "OTEL_SDK_DISABLED"
+	envServiceName     = "OTEL_SERVICE_NAME"
+	envMetricsExporter = "OTEL_METRICS_EXPORTER"
+	envTracesExporter  = "OTEL_TRACES_EXPORTER"
+	envLogsExporter    = "OTEL_LOGS_EXPORTER"
+	envProtocol        = "OTEL_EXPORTER_OTLP_PROTOCOL"
+	envMetricsProtocol = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
+	envTracesProtocol  = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+	envExemplarFilter  = "OTEL_METRICS_EXEMPLAR_FILTER"
+	envPropagators     = "OTEL_PROPAGATORS"
+	envAdminAddr       = "OTELNET_ADMIN_ADDR"
+	envAdminToken      = "OTELNET_ADMIN_TOKEN"
+	envRules           = "OTELNET_RULES"
+)
+
+// Values of the exporter and protocol variables.
+const (
+	exporterOTLP       = "otlp"
+	exporterConsole    = "console"
+	exporterNone       = "none"
+	exporterPrometheus = "prometheus"
+
+	protocolGRPC         = "grpc"
+	protocolHTTPProtobuf = "http/protobuf"
+)
+
+// settings is what the environment says of the things the agent decides itself.
+type settings struct {
+	disabled        bool
+	metricsExporter string
+	metricsProtocol string
+	tracesExporter  string // none unless asked for
+	tracesProtocol  string
+	exemplarFilter  string // "" when not set
+	propagators     []string
+	adminAddr       string
+	adminToken      string
+	rulesFile       string
+}
+
+// envVar is a variable and what it accepts. A check answers nil, or what is allowed.
+type envVar struct {
+	name   string
+	check  func(value string) error
+	secret bool // the value is never repeated in an error
+}
+
+var (
+	protocols = oneOf(protocolGRPC, protocolHTTPProtobuf)
+	exporters = oneOf(exporterOTLP, exporterConsole, exporterNone)
+)
+
+// envVars holds every variable that has an effect on a process with the agent in it.
+var envVars = slices.Concat(
+	[]envVar{
+		{name: envSDKDisabled, check: boolean},
+		{name: envServiceName, check: anything},
+		{name: "OTEL_RESOURCE_ATTRIBUTES", check: keyValues},
+		{name: envMetricsExporter, check: oneOf(exporterOTLP, exporterConsole, exporterPrometheus, exporterNone)},
+		{name: envTracesExporter, check: exporters},
+		{name: envLogsExporter, check: oneOf(exporterNone)},
+		{name: envPropagators, check: listOf("tracecontext", "baggage", "none")},
+		{name: "OTEL_METRIC_EXPORT_INTERVAL", check: milliseconds},
+		{name: "OTEL_METRIC_EXPORT_TIMEOUT", check: milliseconds},
+		{name: envExemplarFilter, check: oneOf("always_on", "always_off", "trace_based")},
+		{name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", check: oneOf("cumulative", "delta", "lowmemory")},
+		{
+			name:  "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+			check: oneOf("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
+		},
+		{name: "OTEL_TRACES_SAMPLER", check: oneOf("always_on", "always_off", "traceidratio",
+			"parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")},
+		{name: "OTEL_TRACES_SAMPLER_ARG", check: fraction},
+		{name: envAdminAddr, check: anything},
+		{name: envAdminToken, check: anything, secret: true},
+		{name: envRules, check: anything},
+	},
+	otlpVars("OTEL_EXPORTER_OTLP_"),
+	otlpVars("OTEL_EXPORTER_OTLP_METRICS_"),
+	otlpVars("OTEL_EXPORTER_OTLP_TRACES_"),
+	wholeNumbers(
+		"OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_SCHEDULE_DELAY",
+		"OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+		"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+		"OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
+	),
+)
+
+// otlpVars are the settings that exist for all signals and for each.
+func otlpVars(prefix string) []envVar {
+	return []envVar{
+		{name: prefix + "PROTOCOL", check: protocols},
+		{name: prefix + "ENDPOINT", check: endpoint, secret: true}, // it may carry user:password
+		{name: prefix + "HEADERS", check: keyValues, secret: true},
+		{name: prefix + "TIMEOUT", check: milliseconds},
+		{name: prefix + "COMPRESSION", check: oneOf("gzip", "none")},
+		{name: prefix + "INSECURE", check: boolean},
+		{name: prefix + "CERTIFICATE", check: certificates},
+		{name: prefix + "CLIENT_CERTIFICATE", check: keyPairOf(prefix+"CLIENT_CERTIFICATE", prefix+"CLIENT_KEY")},
+		{name: prefix + "CLIENT_KEY", check: keyPairOf(prefix+"CLIENT_CERTIFICATE", prefix+"CLIENT_KEY")},
+	}
+}
+
+func wholeNumbers(names ...string) []envVar {
+	vars := make([]envVar, 0, len(names))
+	for _, name := range names {
+		vars = append(vars, envVar{name: name, check: wholeNumber})
+	}
+	return vars
+}
+
+// readEnv checks every variable and returns what the agent needs of them. The error joins all mistakes. An empty
+// variable counts as unset, as the specification has it.
+func readEnv() (settings, error) {
+	var errs []error
+	for _, v := range envVars {
+		value := os.Getenv(v.name)
+		if value == "" {
+			continue
+		}
+		if err := v.check(strings.TrimSpace(value)); err != nil {
+			shown := strconv.Quote(value)
+			if v.secret {
+				shown = "the value (not shown)"
+			}
+			errs = append(errs, fmt.Errorf("%s: %s is not usable: %w", v.name, shown, err))
+		}
+	}
+	if len(errs) > 0 {
+		return settings{}, errors.Join(errs...)
+	}
+	s := settings{
+		metricsExporter: env(envMetricsExporter, exporterOTLP),
+		metricsProtocol: env(envMetricsProtocol, env(envProtocol, protocolGRPC)),
+		tracesExporter:  env(envTracesExporter, exporterNone),
+		tracesProtocol:  env(envTracesProtocol, env(envProtocol, protocolGRPC)),
+		exemplarFilter:  env(envExemplarFilter, ""),
+		propagators:     splitList(env(envPropagators, "tracecontext,baggage")),
+		adminAddr:       env(envAdminAddr, ""),
+		adminToken:      env(envAdminToken, ""),
+		rulesFile:       env(envRules, ""),
+	}
+	s.disabled = strings.EqualFold(env(envSDKDisabled, "false"), "true")
+	return s, nil
+}
+
+// env returns the variable's value without surrounding space, or def if it is empty.
+func env(name, def string) string {
+	if v := strings.TrimSpace(os.Getenv(name)); v != "" {
+		return v
+	}
+	return def
+}
+
+func splitList(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// The checks. Each answers what is allowed, never the value itself.
+
+func anything(string) error { return nil }
+
+func oneOf(allowed ...string) func(string) error {
+	return func(value string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		return fmt.Errorf("allowed: %s", strings.Join(allowed, ", "))
+	}
+}
+
+func listOf(allowed ...string) func(string) error {
+	return func(value string) error {
+		for _, part := range splitList(value) {
+			if !slices.Contains(allowed, part) {
+				return fmt.Errorf("allowed: a comma-separated list of %s", strings.Join(allowed, ", "))
+			}
+		}
+		return nil
+	}
+}
+
+func boolean(value string) error {
+	if strings.EqualFold(value, "true") || strings.EqualFold(value, "false") {
+		return nil
+	}
+	return errors.New("allowed: true, false")
+}
+
+func milliseconds(value string) error {
+	if n, err := strconv.Atoi(value); err != nil || n <= 0 || time.Duration(n) > 24*time.Hour/time.Millisecond {
+		return errors.New("allowed: a whole number of milliseconds from 1 to 86400000 (one day)")
+	}
+	return nil
+}
+
+func wholeNumber(value string) error {
+	if n, err := strconv.Atoi(value); err != nil || n < -1 {
+		return errors.New("allowed: a whole number, -1 or more")
+	}
+	return nil
+}
+
+func fraction(value string) error {
+	if f, err := strconv.ParseFloat(value, 64); err != nil || !(f >= 0 && f <= 1) {
+		return errors.New("allowed: a number from 0 to 1")
+	}
+	return nil
+}
+
+func endpoint(value string) error {
+	u, err := url.Parse(value)
+	switch {
+	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		return nil
+	case err == nil && u.Scheme == "unix" && (u.Path != "" || u.Opaque != ""):
+		return nil
+	}
+	return errors.New("allowed: a URL such as http://localhost:4317, https://collector:4317 or unix:///run/otel.sock")
+}
+
+func keyValues(value string) error {
+	for part := range strings.SplitSeq(value, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		k, v, found := strings.Cut(part, "=")
+		if !found || strings.TrimSpace(k) == "" {
+			return errors.New("allowed: key=value pairs separated by commas, values percent-encoded")
+		}
+		if _, err := url.PathUnescape(v); err != nil {
+			return fmt.Errorf("allowed: key=value pairs separated by commas, values percent-encoded; that of %q is not", k)
+		}
+	}
+	return nil
+}
+
+func certificates(value string) error {
+	pem, err := os.ReadFile(value)
+	if err != nil {
+		return fmt.Errorf("allowed: a file of PEM certificates: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return errors.New("allowed: a file of PEM certificates; there is none in it")
+	}
+	return nil
+}
+
+// keyPairOf checks a client certificate and its key together: one without the other would be passed over silently.
+func keyPairOf(certVar, keyVar string) func(string) error {
+	return func(string) error {
+		certFile, keyFile := env(certVar, ""), env(keyVar, "")
+		if certFile == "" || keyFile == "" {
+			return fmt.Errorf("allowed: %s and %s both set, or neither", certVar, keyVar)
+		}
+		if _, err := tls.LoadX509KeyPair(certFile, keyFile); err != nil {
+			return fmt.Errorf("allowed: PEM files of a certificate and its key: %w", err)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// clearEnv unsets every variable the agent heeds, for the length of the test.
+func clearEnv(t *testing.T) {
+	t.Helper()
+	for _, v := range envVars {
+		t.Setenv(v.name, "")
+	}
+}
+
+func TestReadEnvDefaults(t *testing.T) {
+	clearEnv(t)
+	got, err := readEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := settings{
+		metricsExporter: "otlp",
+		metricsProtocol: "grpc",
+		tracesExporter:  "none",
+		tracesProtocol:  "grpc",
+		propagators:     []string{"tracecontext", "baggage"},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{})); diff != "" {
+		t.Errorf("settings with nothing set (-want +got):\n%s", diff)
+	}
+}
+
+func TestReadEnvSignalBeforeGeneral(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", " http/protobuf ")
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	t.Setenv("OTEL_SDK_DISABLED", "TRUE")
+	got, err := readEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.metricsProtocol != "http/protobuf" || got.tracesProtocol != "grpc" || got.tracesExporter != "otlp" || !got.disabled {
+		t.Errorf("settings = %+v, want metrics over http/protobuf, traces over grpc, disabled", got)
+	}
+}
+
+func TestReadEnvRefusesWrongValues(t *testing.T) {
+	notPEM := filepath.Join(t.TempDir(), "not.pem")
+	if err := os.WriteFile(notPEM, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, value, want string }{
+		{"OTEL_SDK_DISABLED", "1", "allowed: true, false"},
+		{"OTEL_METRICS_EXPORTER", "otpl", "allowed: otlp, console, prometheus, none"},
+		{"OTEL_TRACES_EXPORTER", "zipkin", "allowed: otlp, console, none"},
+		{"OTEL_LOGS_EXPORTER", "otlp", "allowed: none"},
+		{"OTEL_PROPAGATORS", "tracecontext,b3", "list of tracecontext, baggage, none"},
+		{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "allowed: grpc, http/protobuf"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "a URL such as http://localhost:4317"},
+		{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://", "a URL such as"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "authorization", "key=value pairs"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "a=%zz", `that of "a" is not`},
+		{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "whole number of milliseconds"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", "-1", "whole number of milliseconds"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", "99999999999999999999", "whole number of milliseconds"},
+		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "allowed: gzip, none"},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", notPEM, "there is none in it"},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", notPEM + ".absent", "no such file"},
+		{"OTEL_EXPORTER_OTLP_CLIENT_KEY", notPEM, "both set, or neither"},
+		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", "allowed: cumulative, delta, lowmemory"},
+		{"OTEL_METRICS_EXEMPLAR_FILTER", "on", "allowed: always_on, always_off, trace_based"},
+		{"OTEL_TRACES_SAMPLER", "half", "allowed: always_on"},
+		{"OTEL_TRACES_SAMPLER_ARG", "NaN", "a number from 0 to 1"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "many", "a whole number"},
+		{"OTEL_RESOURCE_ATTRIBUTES", "team", "key=value pairs"},
+	}
+	for _, test := range tests {
+		t.Run(test.name+"="+filepath.Base(test.value), func(t *testing.T) {
+			clearEnv(t)
+			t.Setenv(test.name, test.value)
+			_, err := readEnv()
+			if err == nil {
+				t.Fatalf("%s=%s was accepted", test.name, test.value)
+			}
+			if !strings.HasPrefix(err.Error(), test.name+": ") || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %q, want the variable first and %q", err, test.want)
+			}
+		})
+	}
+}
+
+// Every mistake is told in one go, and what may be a secret is not repeated.
+func TestReadEnvJoinsAndHides(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "otpl")
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "hunter2")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "user:hunter2@collector")
+	_, err := readEnv()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if n := strings.Count(err.Error(), "\n") + 1; n != 3 {
+		t.Errorf("%d errors, want 3:\n%v", n, err)
+	}
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error repeats a secret:\n%v", err)
+	}
+}

@@ -1,0 +1,126 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/otelnet/agent/runtimemetrics"
+)
+
+// metricPipeline is the way of the numbers: one provider, the reader that the tick collects from, the exporter.
+type metricPipeline struct {
+	provider *sdkmetric.MeterProvider
+	tick     collector    // what the tick collects from
+	outage   *outage      // nil where nothing is pushed
+	scrape   http.Handler // nil unless the prometheus exporter is on
+}
+
+// collector is the part of a reader that the tick needs.
+type collector interface {
+	Collect(context.Context, *metricdata.ResourceMetrics) error
+}
+
+// newMetricPipeline builds the provider. Nothing has been exported or started when it returns an error.
+func newMetricPipeline(
+	ctx context.Context, c config, s settings, res *resource.Resource, views []sdkmetric.View, tracing bool,
+) (*metricPipeline, error) {
+	p := &metricPipeline{}
+	var readers []sdkmetric.Reader
+	switch {
+	case c.metricExporter == nil && s.metricsExporter == exporterPrometheus:
+		registry := prometheus.NewRegistry()
+		exporter, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithProducer(runtimemetrics.NewProducer()))
+		if err != nil {
+			return nil, fmt.Errorf("agent: prometheus exporter: %w", err)
+		}
+		p.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
+		p.tick, readers = exporter, append(readers, exporter)
+	case c.metricExporter == nil && s.metricsExporter == exporterNone:
+		reader := newManualReader()
+		p.tick, readers = reader, append(readers, reader)
+	default:
+		exporter, err := newMetricExporter(ctx, c, s)
+		if err != nil {
+			return nil, err
+		}
+		p.outage = &outage{signal: "metrics", logger: c.log}
+		reader := sdkmetric.NewPeriodicReader(metricExporter{exporter, p.outage},
+			sdkmetric.WithProducer(runtimemetrics.NewProducer()))
+		p.tick, readers = reader, append(readers, reader)
+		if hasDelta(exporter) {
+			// A collection under delta temporality takes the interval away from the export.
+			own := newManualReader()
+			p.tick, readers = own, append(readers, own)
+		}
+	}
+	opts := []sdkmetric.Option{
+		sdkmetric.WithResource(res),
+		sdkmetric.WithCardinalityLimit(c.cardinalityLimit),
+		sdkmetric.WithView(views...),
+	}
+	for _, r := range readers {
+		opts = append(opts, sdkmetric.WithReader(r))
+	}
+	if !tracing && s.exemplarFilter == "" {
+		// Exemplars point at traces. Without any, their reservoirs cost four times the memory of a histogram series.
+		opts = append(opts, sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter))
+	}
+	p.provider = sdkmetric.NewMeterProvider(opts...)
+	return p, nil
+}
+
+func newManualReader() *sdkmetric.ManualReader {
+	return sdkmetric.NewManualReader(sdkmetric.WithProducer(runtimemetrics.NewProducer()))
+}
+
+// newMetricExporter returns the exporter of the option or the one the environment chooses. None connects yet.
+func newMetricExporter(ctx context.Context, c config, s settings) (sdkmetric.Exporter, error) {
+	var exporter sdkmetric.Exporter
+	var err error
+	switch {
+	case c.metricExporter != nil:
+		return c.metricExporter, nil
+	case s.metricsExporter == exporterConsole:
+		exporter, err = stdoutmetric.New()
+	case s.metricsProtocol == protocolHTTPProtobuf:
+		exporter, err = otlpmetrichttp.New(ctx)
+	default:
+		exporter, err = otlpmetricgrpc.New(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("agent: metrics exporter: %w", err)
+	}
+	return exporter, nil
+}
+
+// hasDelta tells whether the exporter asks for delta temporality of any instrument.
+func hasDelta(e sdkmetric.Exporter) bool {
+	for kind := sdkmetric.InstrumentKindCounter; kind <= sdkmetric.InstrumentKindGauge; kind++ {
+		if e.Temporality(kind) == metricdata.DeltaTemporality {
+			return true
+		}
+	}
+	return false
+}
+
+// shutdown exports what is left. An export that failed is an error here, since nothing comes after it.
+func (p *metricPipeline) shutdown(ctx context.Context) error {
+	err := p.provider.Shutdown(ctx)
+	if p.outage != nil {
+		err = errors.Join(err, p.outage.last())
+	}
+	return err
+}

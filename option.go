@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"log/slog"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/otelnet/agent/alertproc"
+)
+
+// Defaults of what the options set.
+const (
+	DefaultTick             = 5 * time.Second // between evaluations of the rules, with no page open
+	DefaultCardinalityLimit = 2000            // attribute sets per instrument
+)
+
+// viewerTick is the tick while somebody looks at the page.
+const viewerTick = time.Second
+
+// Option configures [Start].
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// config is what the options say; the environment is in settings.
+type config struct {
+	serviceName      string
+	resource         *resource.Resource
+	ruleFiles        []string
+	rules            []alertproc.Config
+	notifiers        []alertproc.Notifier
+	adminAddr        string
+	adminToken       string
+	tick             time.Duration
+	views            []sdkmetric.View
+	metricExporter   sdkmetric.Exporter
+	spanExporter     sdktrace.SpanExporter
+	cardinalityLimit int
+	withoutGlobals   bool
+	logger           *slog.Logger
+}
+
+// WithServiceName sets the resource attribute service.name. It wins over OTEL_SERVICE_NAME; with neither, the name is
+// "unknown_service:" and the program's file name.
+func WithServiceName(name string) Option {
+	return optionFunc(func(c *config) { c.serviceName = name })
+}
+
+// WithResource adds the attributes of r to the resource. They win over detected ones and over
+// OTEL_RESOURCE_ATTRIBUTES; [WithServiceName] wins over them. A nil r adds nothing.
+func WithResource(r *resource.Resource) Option {
+	return optionFunc(func(c *config) { c.resource = r })
+}
+
+// WithRulesFile adds the alert rules of a YAML file (see package alertproc). Given more than once, the files' groups
+// are evaluated side by side. [Agent.ReloadRules] reads them again. It wins over OTELNET_RULES.
+func WithRulesFile(path string) Option {
+	return optionFunc(func(c *config) { c.ruleFiles = append(c.ruleFiles, path) })
+}
+
+// WithRules adds alert rules given in Go, beside those of any file.
+func WithRules(cfg alertproc.Config) Option {
+	return optionFunc(func(c *config) { c.rules = append(c.rules, cfg) })
+}
+
+// WithNotifier adds a receiver of alert notifications beside those that the rules' configuration names.
+func WithNotifier(n alertproc.Notifier) Option {
+	return optionFunc(func(c *config) { c.notifiers = append(c.notifiers, n) })
+}
+
+// WithAdminAddr turns the admin server on: the live page, its API and pprof, on host:port. Port 0 takes a free one,
+// see [Agent.AdminURL]. An address that other machines reach needs [WithAdminToken] too. It wins over
+// OTELNET_ADMIN_ADDR; "" leaves the server off.
+func WithAdminAddr(addr string) Option {
+	return optionFunc(func(c *config) { c.adminAddr = addr })
+}
+
+// WithAdminToken asks every visitor of the admin server for this token, as an "Authorization: Bearer" header or once
+// at /login. It wins over OTELNET_ADMIN_TOKEN.
+func WithAdminToken(token string) Option {
+	return optionFunc(func(c *config) { c.adminToken = token })
+}
+
+// WithTick sets how often the rules are evaluated and the history is extended. Default [DefaultTick]; at least 100 ms.
+// While a page is open the tick is at most one second.
+func WithTick(d time.Duration) Option {
+	return optionFunc(func(c *config) { c.tick = d })
+}
+
+// WithViews adds OpenTelemetry SDK views, for example to drop an instrument or change its buckets.
+func WithViews(views ...sdkmetric.View) Option {
+	return optionFunc(func(c *config) { c.views = append(c.views, views...) })
+}
+
+// WithMetricExporter replaces the exporter that OTEL_METRICS_EXPORTER would choose. The agent shuts it down.
+func WithMetricExporter(e sdkmetric.Exporter) Option {
+	return optionFunc(func(c *config) { c.metricExporter = e })
+}
+
+// WithSpanExporter turns tracing on with this exporter in place of the one OTEL_TRACES_EXPORTER would choose. The agent
+// shuts it down. Without this option and that variable there is no tracing, and its cost is not paid.
+func WithSpanExporter(e sdktrace.SpanExporter) Option {
+	return optionFunc(func(c *config) { c.spanExporter = e })
+}
+
+// WithCardinalityLimit sets how many attribute sets an instrument may have before further ones are recorded together
+// under otel.metric.overflow=true. Default [DefaultCardinalityLimit]; it must be positive.
+func WithCardinalityLimit(n int) Option {
+	return optionFunc(func(c *config) { c.cardinalityLimit = n })
+}
+
+// WithoutGlobals leaves OpenTelemetry's global providers and propagator alone. Hand [Agent.MeterProvider] and
+// [Agent.TracerProvider] to the wrappers then.
+func WithoutGlobals() Option {
+	return optionFunc(func(c *config) { c.withoutGlobals = true })
+}
+
+// WithLogger sets where the agent writes its few lines: alerts of the log notifier, an export that began to fail and
+// its recovery. Default is slog.Default() at the time of each line.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) { c.logger = l })
+}

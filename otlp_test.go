@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+)
+
+// What leaves the process is decoded here by OTLP's own protobuf types, which know nothing of the SDK.
+
+func TestOTLPOverGRPC(t *testing.T) {
+	clearEnv(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	received := &grpcReceiver{requests: make(chan *colmetric.ExportMetricsServiceRequest, 10)}
+	server := grpc.NewServer()
+	colmetric.RegisterMetricsServiceServer(server, received)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+ln.Addr().String())
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=net%20ops")
+
+	a := start(t)
+	counter(t, a).Add(t.Context(), 12345)
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := pointSum(<-received.requests, "test.events"); got != 12345 {
+		t.Errorf("received test.events = %d, want 12345", got)
+	}
+	if got := received.tenant; len(got) != 1 || got[0] != "net ops" {
+		t.Errorf("header x-tenant = %q, want %q", got, "net ops")
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+type grpcReceiver struct {
+	colmetric.UnimplementedMetricsServiceServer
+	requests chan *colmetric.ExportMetricsServiceRequest
+	tenant   []string
+}
+
+func (r *grpcReceiver) Export(
+	ctx context.Context, request *colmetric.ExportMetricsServiceRequest,
+) (*colmetric.ExportMetricsServiceResponse, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	r.tenant = md.Get("x-tenant")
+	r.requests <- request
+	return &colmetric.ExportMetricsServiceResponse{}, nil
+}
+
+func TestOTLPOverHTTP(t *testing.T) {
+	clearEnv(t)
+	requests := make(chan *colmetric.ExportMetricsServiceRequest, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := io.Reader(r.Body)
+		if r.Header.Get("Content-Encoding") == "gzip" {
+			unzipped, err := gzip.NewReader(body)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			body = unzipped
+		}
+		raw, err := io.ReadAll(body)
+		if err != nil {
+			t.Error(err)
+		}
+		request := &colmetric.ExportMetricsServiceRequest{}
+		if err := proto.Unmarshal(raw, request); err != nil {
+			t.Error(err)
+		}
+		if r.URL.Path != "/v1/metrics" || r.Header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("request to %s with encoding %q, want /v1/metrics and gzip", r.URL.Path, r.Header.Get("Content-Encoding"))
+		}
+		requests <- request
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+
+	a := start(t)
+	counter(t, a).Add(t.Context(), 12345)
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := pointSum(<-requests, "test.events"); got != 12345 {
+		t.Errorf("received test.events = %d, want 12345", got)
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// pointSum adds up the points of an integer sum.
+func pointSum(request *colmetric.ExportMetricsServiceRequest, name string) int64 {
+	var n int64
+	for _, rm := range request.GetResourceMetrics() {
+		for _, sm := range rm.GetScopeMetrics() {
+			for _, m := range sm.GetMetrics() {
+				if m.GetName() != name {
+					continue
+				}
+				for _, dp := range m.GetSum().GetDataPoints() {
+					n += dp.GetValue().(*metricpb.NumberDataPoint_AsInt).AsInt
+				}
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,42 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/otelnet/agent/alertproc"
+)
+
+// loadRules reads the rules files and joins them with the rules and notifiers given in Go. The error names every
+// mistake in every file.
+func loadRules(c config) (alertproc.Config, error) {
+	var all alertproc.Config
+	var errs []error
+	parts := slices.Clone(c.rules)
+	for _, path := range c.ruleFiles {
+		part, err := alertproc.LoadFile(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		parts = append(parts, part)
+	}
+	for _, part := range parts {
+		all.Groups = append(all.Groups, part.Groups...)
+		all.Notify = append(all.Notify, part.Notify...)
+		all.HTTPClient = cmp.Or(all.HTTPClient, part.HTTPClient)
+		all.Logger = cmp.Or(all.Logger, part.Logger)
+		all.ExternalURL = cmp.Or(all.ExternalURL, part.ExternalURL)
+		all.MaxInstances = max(all.MaxInstances, part.MaxInstances)
+	}
+	for _, n := range c.notifiers {
+		all.Notify = append(all.Notify, alertproc.Notify{Notifier: n})
+	}
+	if len(all.Groups) > 0 && len(all.Notify) == 0 {
+		// Rules that tell nobody are hardly meant.
+		all.Notify = []alertproc.Notify{{Log: &alertproc.LogNotify{}}}
+	}
+	all.Logger = cmp.Or(all.Logger, c.logger)
+	return all, errors.Join(errs...)
+}
