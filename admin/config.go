@@ -1,0 +1,80 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/history"
+	"github.com/otelnet/agent/otelnet"
+)
+
+// Config says what a [Server] serves and where. Addr and History are needed; everything else may stay zero.
+type Config struct {
+	// Addr is the host:port to listen on. Port 0 means any free one. A host that is not loopback, and an empty one means all
+	// interfaces, needs a Token.
+	Addr string
+	// Token, where set, must come with each request except /healthz: as "Authorization: Bearer TOKEN", as the password of HTTP
+	// basic authentication (go tool pprof http://x:TOKEN@host/…), or by visiting /login?token=TOKEN once in a browser. At least
+	// 16 bytes. The connection is not encrypted; put a TLS proxy before it where that matters.
+	Token string
+	// AllowedHosts are further host names, without port, under which requests may come: the name of a proxy or of a container.
+	AllowedHosts []string
+
+	Service Service   // who runs here, for the page's header
+	Started time.Time // when the service started; zero means when New was called
+
+	History     *history.Store                          // the page's data
+	Alerts      AlertSource                             // nil means that there are no rules
+	Connections func(otelnet.Filter) []otelnet.ConnInfo // nil means that there is no connection table
+	Metrics     http.Handler                            // serves /metrics; nil means 404
+	// OnViewer is called with the number of open streams each time it changes, in order, from the goroutine of the viewer that
+	// came or went. It must return soon.
+	OnViewer func(n int)
+}
+
+// Service names the process, as its OpenTelemetry resource does.
+type Service struct {
+	Name     string `json:"name"`
+	Version  string `json:"version,omitempty"`
+	Instance string `json:"instance,omitempty"`
+}
+
+// AlertSource is what the server reads of an alert processor; *alertproc.Processor is one. Both must be safe for concurrent use.
+type AlertSource interface {
+	Alerts() []alertproc.Alert
+	Rules() []alertproc.GroupStatus
+}
+
+const minToken = 16
+
+// check returns all that is wrong with the configuration, joined.
+func (c *Config) check() error {
+	var errs []error
+	host, _, err := net.SplitHostPort(c.Addr)
+	switch {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("admin: address %q: want host:port, such as 127.0.0.1:6060", c.Addr))
+	case c.Token == "" && !isLoopback(host):
+		errs = append(errs, fmt.Errorf("admin: address %q can be reached from other machines: set a token, or listen on 127.0.0.1", c.Addr))
+	}
+	if c.Token != "" && len(c.Token) < minToken {
+		errs = append(errs, fmt.Errorf("admin: token of %d bytes: want at least %d", len(c.Token), minToken))
+	}
+	if c.History == nil {
+		errs = append(errs, errors.New("admin: Config.History is nil: the page has nothing to show"))
+	}
+	return errors.Join(errs...)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}

@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// policy lets the page load its own files and nothing else. Without 'unsafe-inline' a text that slipped into the markup cannot run.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// guard stands before every handler: it checks where a request comes from and bounds what it may cost.
+func (s *Server) guard(next http.Handler) http.Handler {
+	origin := http.NewCrossOriginProtection()
+	next = origin.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer recoverTo(w)
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store") // the page's files override it
+		if !s.hostAllowed(r) {
+			fail(w, http.StatusForbidden, "forbidden", fmt.Sprintf(
+				"host %.100q is not served here: use localhost, a loopback address or the configured name", r.Host))
+			return
+		}
+		if !fetchAllowed(r) {
+			fail(w, http.StatusForbidden, "forbidden", "refused: a page of another site asked for this")
+			return
+		}
+		if r.URL.Path != "/healthz" && r.URL.Path != "/login" && !s.authorized(r) {
+			h.Set("WWW-Authenticate", `Bearer realm="otelnet", Basic realm="otelnet"`)
+			fail(w, http.StatusUnauthorized, "unauthorized", "a token is needed: Authorization: Bearer TOKEN, or visit /login?token=TOKEN")
+			return
+		}
+		if r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			h.Set("Connection", "close") // what follows is not read
+			fail(w, http.StatusBadRequest, "bad_data", "a "+r.Method+" request has no body here")
+			return
+		}
+		if s.inFlight.Add(1) > maxRequests {
+			s.inFlight.Add(-1)
+			fail(w, http.StatusServiceUnavailable, "unavailable", fmt.Sprintf("more than %d requests at once", maxRequests))
+			return
+		}
+		defer s.inFlight.Add(-1)
+		rc := http.NewResponseController(w)
+		_ = rc.SetWriteDeadline(time.Now().Add(answerTimeout)) // a connection has deadlines
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverTo turns a panic of a handler into a 500: the host service must not die of its page.
+func recoverTo(w http.ResponseWriter) {
+	switch v := recover(); v {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(v)
+	default:
+		// If the answer has begun, net/http ignores the status, and the reader sees broken JSON.
+		fail(w, http.StatusInternalServerError, "internal", fmt.Sprintf("panic: %.200v", v))
+	}
+}
+
+// hostAllowed defends against DNS rebinding: a site can point its own name at 127.0.0.1, but it cannot make the browser send our
+// name as Host.
+func (s *Server) hostAllowed(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	bound, _, _ := net.SplitHostPort(s.cfg.Addr)
+	if host == "" {
+		return false
+	}
+	if isLoopback(host) || strings.HasSuffix(host, ".localhost") || host == strings.ToLower(bound) {
+		return true
+	}
+	if slices.ContainsFunc(s.cfg.AllowedHosts, func(a string) bool { return strings.EqualFold(a, host) }) {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap() == localIP(r.Context())
+}
+
+// localIP is the address at which the request arrived, the one meant when the server listens on all interfaces.
+func localIP(ctx context.Context) netip.Addr {
+	addr, ok := ctx.Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	ip, _ := netip.AddrFromSlice(addr.IP)
+	return ip.Unmap()
+}
+
+// fetchAllowed keeps other sites from making the browser ask here, an <img> on a foreign page that starts a CPU profile for one.
+// Following a link is fine where it costs little. Programs send no Sec-Fetch headers.
+func fetchAllowed(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+		return true
+	}
+	navigation := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	return navigation && !strings.HasPrefix(r.URL.Path, "/debug/pprof/")
+}

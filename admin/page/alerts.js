@@ -1,0 +1,69 @@
+// The alert strip and the table of rules.
+import { el } from "./dom.js";
+import { clock, count, duration, seconds } from "./format.js";
+
+// The shown labels leave out what the chip says anyway.
+const said = new Set(["alertname", "severity"]);
+
+export class Alerts {
+  constructor(strip, rules) {
+    this.strip = strip;
+    this.body = el("tbody");
+    this.note = el("p", { class: "note" });
+    this.table = el("table", {}, el("thead", {}, el("tr", {},
+      ...["Rule", "State", "Condition", "For", "Value", "Checked"].map((t) => el("th", { scope: "col" }, t)))), this.body);
+    rules.append(el("div", { class: "bar" }, el("h2", {}, "Alert rules")), this.note,
+      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Alert rules, scrollable" }, this.table));
+    this.rules([]);
+  }
+
+  // show fills the strip: firing first, then pending, then what resolved within the range.
+  show(active, spans) {
+    const rank = (a) => (a.state === "firing" ? 0 : 2) + (a.labels.severity === "warn" ? 1 : 0);
+    const chips = [...active].sort((a, b) => rank(a) - rank(b)).slice(0, 12).map(chip);
+    if (active.length > 12) chips.push(el("span", { class: "chip" }, `and ${active.length - 12} more`));
+    for (const s of spans.filter((s) => s.over && !active.some((a) => a.labels.alertname === s.alert)).slice(0, 3)) {
+      chips.push(el("span", { class: "chip" }, el("span", { class: "state" }, "resolved"), el("b", {}, s.alert),
+        `${clock(s.from)} – ${clock(s.to)}`));
+    }
+    if (!chips.length) chips.push(el("span", { class: "chip" }, this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
+    const text = chips.map((c) => c.className + c.textContent).join("|");
+    if (text === this.shown) return; // untouched, so that it is not read out again
+    this.shown = text;
+    this.strip.replaceChildren(...chips);
+  }
+
+  rules(groups) {
+    const rows = groups.flatMap((g) => g.rules.filter((r) => r.type === "alerting").map((r) => [g, r]));
+    this.watched = rows.length;
+    this.note.textContent = rows.length ? "" : "No rules are loaded. Give the agent a rules file, and each rule stands here with its state.";
+    this.note.hidden = rows.length > 0;
+    this.table.hidden = rows.length === 0;
+    const order = { firing: 0, pending: 1, inactive: 2 };
+    rows.sort((a, b) => order[a[1].state] - order[b[1].state]);
+    this.body.replaceChildren(...rows.map(([g, r]) => row(g, r)));
+  }
+}
+
+function chip(a) {
+  const level = a.state === "pending" ? "pending" : a.labels.severity === "warn" ? "warn" : "crit";
+  const labels = Object.entries(a.labels).filter(([k]) => !said.has(k)).map(([k, v]) => `${k}=${v}`).join(" ");
+  const text = a.annotations.summary || labels;
+  return el("span", { class: "chip " + level }, el("span", { class: "state" }, a.state), el("b", {}, a.labels.alertname ?? ""),
+    el("span", {}, text), el("span", {}, a.activeAt ? `since ${clock(Date.parse(a.activeAt))}` : ""));
+}
+
+function row(group, r) {
+  const never = r.lastEvaluation.startsWith("0001");
+  const state = r.health === "err" ? "err" : r.state;
+  const values = r.alerts.map((a) => Number(a.value)).filter(Number.isFinite);
+  return el("tr", {},
+    el("td", { title: group.name }, r.name),
+    el("td", {}, el("span", { class: "badge " + state }, state === "err" ? "error" : state), r.alerts.length > 1 ? ` × ${r.alerts.length}` : ""),
+    el("td", { class: "wrap" }, el("code", {}, r.query), r.lastError ? el("div", { class: "note" }, r.lastError) : ""),
+    el("td", {}, r.duration ? duration(r.duration) : "–"),
+    el("td", {}, values.length ? count(Math.max(...values)) : "–"),
+    el("td", { title: seconds(r.evaluationTime) }, never ? "not yet" : clock(Date.parse(r.lastEvaluation))));
+}
+
+function plural(n, word) { return `${n} ${word}${n === 1 ? "" : "s"}`; }

@@ -1,0 +1,26 @@
+package admin
+
+import (
+	"io"
+	"net/http"
+)
+
+// routes maps paths to handlers. GET patterns serve HEAD too; the mux answers other methods with 405 and Allow.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.page.index)
+	mux.HandleFunc("GET /page/{file}", s.page.file)
+	mux.HandleFunc("GET /login", s.login)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /api/status", s.status)
+	mux.HandleFunc("GET /api/history", s.history)
+	mux.HandleFunc("GET /api/stream", s.stream)
+	mux.HandleFunc("GET /api/connections", s.connections)
+	mux.HandleFunc("GET /api/v1/alerts", s.promAlerts)
+	mux.HandleFunc("GET /api/v1/rules", s.promRules)
+	profiles(mux)
+	if s.cfg.Metrics != nil {
+		mux.Handle("GET /metrics", s.cfg.Metrics)
+	}
+	return mux
+}
