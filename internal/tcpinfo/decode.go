@@ -24,6 +24,7 @@ func (i *Info) decode(b []byte) error {
 		State:         State(b[0]),
 		LastSent:      time.Duration(u32(44)) * time.Millisecond,
 		LastReceived:  time.Duration(u32(52)) * time.Millisecond,
+		lastAck:       time.Duration(u32(56)) * time.Millisecond,
 		RTT:           micros(u32(68)),
 		Retransmits:   u32(100),
 		bytesReceived: u64(128),

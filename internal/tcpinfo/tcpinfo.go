@@ -43,6 +43,7 @@ type Info struct {
 	bytesSent      uint64        // tcpi_bytes_sent, retransmissions included
 	bytesRetrans   uint64        // tcpi_bytes_retrans
 	bytesReceived  uint64        // tcpi_bytes_received; the peer's FIN counts as one
+	lastAck        time.Duration // tcpi_last_ack_recv: since any segment of the peer was processed
 	ownFINQueued   bool          // our FIN stands behind data that was never sent and counts as one of its bytes
 	peerFINInState bool          // the state alone proves that the peer's FIN has come
 }
@@ -63,6 +64,17 @@ func (i *Info) SentBytes() uint64 {
 
 // PeerFIN reports whether the state proves that the peer has finished sending. In [Closed] it proves nothing.
 func (i *Info) PeerFIN() bool { return i.peerFINInState }
+
+// unsettled reports whether the state may have changed between the kernel's look at it, which it takes before it locks
+// the socket, and its look at the counts. A FIN counted there would be taken for a byte of data. The peer's can only
+// have come with a segment of this moment, our own only stands behind unsent data.
+func (i *Info) unsettled() bool {
+	if i.State == Closed {
+		return false
+	}
+	const tick = 20 * time.Millisecond // twice the coarsest clock tick of a kernel
+	return i.NotSentBytes > 0 || !i.peerFINInState && i.lastAck < tick
+}
 
 // ReceivedBytes returns how many bytes have come from the peer, those that the program has not read yet included.
 // peerFIN tells that the peer's FIN is known to have come, from [Info.PeerFIN] or from a read that ended in EOF; the
