@@ -117,8 +117,7 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 		}
 		outages = append(outages, a.traceOut)
 	}
-	views := append(alertproc.Views(rules), c.views...)
-	if a.metrics, err = newMetricPipeline(ctx, c, s, a.resource, views, a.tracer != nil); err != nil {
+	if a.metrics, err = newMetricPipeline(ctx, c, s, a.resource, rules, a.tracer != nil); err != nil {
 		return err
 	}
 	if a.metrics.outage != nil {

@@ -62,7 +62,7 @@ func (r *recorder) Export(ctx context.Context, rm *metricdata.ResourceMetrics) e
 	defer r.mu.Unlock()
 	r.resource = map[string]string{}
 	for _, kv := range rm.Resource.Attributes() {
-		r.resource[string(kv.Key)] = kv.Value.Emit()
+		r.resource[string(kv.Key)] = kv.Value.String()
 	}
 	if r.sums == nil {
 		r.sums = map[string][]int64{}
@@ -343,7 +343,9 @@ func TestStartRefuses(t *testing.T) {
 		{"prometheus without a server", nil, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, []string{"OTELNET_ADMIN_ADDR"}},
 		{"open to the network without a token", []Option{WithAdminAddr("0.0.0.0:0")}, nil, []string{"token"}},
 		{
-			"several at once", []Option{WithTick(1), WithRulesFile(rules)}, map[string]string{"OTEL_TRACES_EXPORTER": "x"},
+			"several at once",
+			[]Option{WithTick(1), WithRulesFile(rules)},
+			map[string]string{"OTEL_TRACES_EXPORTER": "x"},
 			[]string{"WithTick", "rulez", "OTEL_TRACES_EXPORTER"},
 		},
 	}

@@ -25,6 +25,7 @@ const (
 	envMetricsProtocol = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
 	envTracesProtocol  = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
 	envExemplarFilter  = "OTEL_METRICS_EXEMPLAR_FILTER"
+	envHistograms      = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
 	envPropagators     = "OTEL_PROPAGATORS"
 	envAdminAddr       = "OTELNET_ADMIN_ADDR"
 	envAdminToken      = "OTELNET_ADMIN_TOKEN"
@@ -40,6 +41,8 @@ const (
 
 	protocolGRPC         = "grpc"
 	protocolHTTPProtobuf = "http/protobuf"
+
+	histogramExponential = "base2_exponential_bucket_histogram"
 )
 
 // settings is what the environment says of the things the agent decides itself.
@@ -50,6 +53,7 @@ type settings struct {
 	tracesExporter  string // none unless asked for
 	tracesProtocol  string
 	exemplarFilter  string // "" when not set
+	exponential     bool   // histograms are to have exponential buckets
 	propagators     []string
 	adminAddr       string
 	adminToken      string
@@ -82,10 +86,7 @@ var envVars = slices.Concat(
 		{name: "OTEL_METRIC_EXPORT_TIMEOUT", check: milliseconds},
 		{name: envExemplarFilter, check: oneOf("always_on", "always_off", "trace_based")},
 		{name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", check: oneOf("cumulative", "delta", "lowmemory")},
-		{
-			name:  "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-			check: oneOf("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
-		},
+		{name: envHistograms, check: oneOf("explicit_bucket_histogram", histogramExponential)},
 		{name: "OTEL_TRACES_SAMPLER", check: oneOf("always_on", "always_off", "traceidratio",
 			"parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")},
 		{name: "OTEL_TRACES_SAMPLER_ARG", check: fraction},
@@ -153,6 +154,7 @@ func readEnv() (settings, error) {
 		tracesExporter:  env(envTracesExporter, exporterNone),
 		tracesProtocol:  env(envTracesProtocol, env(envProtocol, protocolGRPC)),
 		exemplarFilter:  env(envExemplarFilter, ""),
+		exponential:     env(envHistograms, "") == histogramExponential,
 		propagators:     splitList(env(envPropagators, "tracecontext,baggage")),
 		adminAddr:       env(envAdminAddr, ""),
 		adminToken:      env(envAdminToken, ""),

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 
+	"github.com/otelnet/agent/alertproc"
 	"github.com/otelnet/agent/runtimemetrics"
 )
 
@@ -35,7 +36,7 @@ type collector interface {
 
 // newMetricPipeline builds the provider. Nothing has been exported or started when it returns an error.
 func newMetricPipeline(
-	ctx context.Context, c config, s settings, res *resource.Resource, views []sdkmetric.View, tracing bool,
+	ctx context.Context, c config, s settings, res *resource.Resource, rules alertproc.Config, tracing bool,
 ) (*metricPipeline, error) {
 	p := &metricPipeline{}
 	var readers []sdkmetric.Reader
@@ -69,7 +70,7 @@ func newMetricPipeline(
 	opts := []sdkmetric.Option{
 		sdkmetric.WithResource(res),
 		sdkmetric.WithCardinalityLimit(c.cardinalityLimit),
-		sdkmetric.WithView(views...),
+		sdkmetric.WithView(views(c.views, rules, s.exponential)...),
 	}
 	for _, r := range readers {
 		opts = append(opts, sdkmetric.WithReader(r))

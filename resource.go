@@ -75,5 +75,5 @@ func resourceString(r *resource.Resource, key attribute.Key) string {
 	if !ok {
 		return ""
 	}
-	return v.Emit()
+	return v.String()
 }
