@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,30 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		if f, ok := decl.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "With") &&
 			!strings.Contains(doc, "`"+f.Name.Name+"`") {
 			t.Errorf("docs/configuration.md does not tell of %s", f.Name.Name)
+		}
+	}
+}
+
+// TestMetricsAreInREADME keeps its table complete: every metric that a package names in its list is there.
+func TestMetricsAreInREADME(t *testing.T) {
+	readme := read(t, "README.md")
+	line := regexp.MustCompile(`(?m)^//\t((?:otelnet|http|dns|go)\.[a-z_.]+) `)
+	constant := regexp.MustCompile(`(?m)^\tmetric\w+ += "([a-z_.]+)"`)
+	for file, pattern := range map[string]*regexp.Regexp{
+		"otelnet/doc.go":         line,
+		"otelnet/instruments.go": constant,
+		"runtimemetrics/doc.go":  line,
+		"alertproc/meters.go":    constant,
+		"instruments.go":         constant,
+	} {
+		found := pattern.FindAllStringSubmatch(read(t, file), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names no metric", file)
+		}
+		for _, match := range found {
+			if !strings.Contains(readme, "`"+match[1]+"`") {
+				t.Errorf("README.md does not tell of %s of %s", match[1], file)
+			}
 		}
 	}
 }
