@@ -52,6 +52,7 @@ var errBounds = errors.New("series have different bucket bounds, which cannot be
 // rule's slots. The ring keeps the low 32 bits: a difference is right as long as no bucket gets 2³² observations
 // within one window, at half the memory.
 type histogramTotals struct {
+	layout buckets // where the buckets are; the same as one of the next two
 	bounds explicit
 	exp    *expLayout
 	totals []uint64
@@ -67,6 +68,7 @@ func newHistogramTotals(slots int) *histogramTotals { return &histogramTotals{sl
 func (h *histogramTotals) addExplicit(bounds []float64, counts []uint64) {
 	if h.totals == nil {
 		h.bounds = slices.Clone(bounds)
+		h.layout = h.bounds // made an interface once, and not at each evaluation
 		h.resize(len(counts))
 	}
 	if h.exp != nil || len(counts) != len(h.totals) || !slices.Equal(h.bounds, bounds) {
@@ -104,11 +106,4 @@ func (h *histogramTotals) since(slot int) (counts []uint64, total uint64) {
 		total += d
 	}
 	return h.window, total
-}
-
-func (h *histogramTotals) layout() buckets {
-	if h.exp != nil {
-		return h.exp
-	}
-	return h.bounds
 }

@@ -79,13 +79,16 @@ func (e *engine) ask(r *rule, part int, s Selector) {
 	in.selectors = append(in.selectors, selector{rule: r, part: part, matcher: newMatcher(s.Where)})
 }
 
+// earliness is how much too early an evaluation may come and still count for its interval: a tenth of it, or half a
+// second if that is less. A tick that jitters around the boundary then neither skips an interval nor doubles it.
+func earliness(every int64) int64 { return min(every/10, int64(500*time.Millisecond)) }
+
 // schedule marks the groups whose next interval has begun. Intervals are counted from the processor's first
-// evaluation. A missed one is skipped, not made up for. An evaluation up to a tenth of an interval early still counts,
-// so that a tick which jitters around the boundary neither skips nor doubles.
+// evaluation. A missed one is skipped, not made up for.
 func (e *engine) schedule(now int64) (any bool) {
 	for _, g := range e.groups {
 		every := int64(g.every)
-		slot := (now + every/10) / every
+		slot := (now + earliness(every)) / every
 		g.due = slot > g.slot
 		if g.due {
 			g.slot = slot

@@ -145,6 +145,7 @@ func (h *histogramTotals) addExponential(c *expCounts, sign int) {
 	}
 	if h.exp == nil {
 		h.exp = &expLayout{scale: c.scale}
+		h.layout = h.exp
 		h.resize(h.exp.width())
 	}
 	h.makeRoom(c)

@@ -68,7 +68,7 @@ func prefixed(v, step float64, large, small string) string {
 
 // humanizeDuration writes v seconds: 0.25 as 250ms, 3725 as 1h 2m 5s.
 func humanizeDuration(v float64) string {
-	if special(v) {
+	if v != 0 && special(v) {
 		return fmt.Sprintf("%.4g", v)
 	}
 	if math.Abs(v) < 1 {

@@ -63,7 +63,10 @@ func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transi
 	}
 	t := Transition{At: at.Round(0), From: from, To: to, Reason: r.reason(inst, from, to, toLevel, at)}
 	if from == StateFiring {
-		r.retire(inst, before, at, to, toLevel)
+		s.retire(before, at)
+	}
+	if to == StateFiring {
+		s.reclaim(levelNames[toLevel])
 	}
 	if to == StateInactive {
 		// What resolved keeps the labels, texts and value it had.
@@ -298,21 +301,16 @@ func equalLabels(a, b map[string]string) bool {
 	return true
 }
 
-// retire remembers an alert that stopped firing, or stopped firing with this severity, and forgets the resolve of the
-// one that now takes over its labels.
-func (r *rule) retire(inst *instance, was Alert, at time.Time, to State, level int) {
-	s := &inst.state
+// retire remembers an alert that stopped firing, or stopped firing with this severity.
+func (s *instanceState) retire(was Alert, at time.Time) {
+	s.forget(at)
 	was.State = StateInactive
 	was.ResolvedAt = at.Round(0)
-	s.forget(at)
 	s.resolved = append(s.resolved, &resolvedAlert{alert: was, sent: s.sent})
 	s.sent = nil
-	if to == StateFiring {
-		s.reclaim(levelNames[level])
-	}
 }
 
-// reclaim forgets the resolve of an earlier alert with this severity: it is firing again.
+// reclaim forgets the resolve of an earlier alert with this severity, whose labels are now those of one that fires.
 func (s *instanceState) reclaim(severity string) {
 	kept := s.resolved[:0]
 	for _, old := range s.resolved {

@@ -205,7 +205,7 @@ func (r *rule) histogram(inst *instance, base uint64) reading {
 	}
 	counts, total := h.since(slot)
 	if r.Value.Aggregation == Quantile {
-		return r.judge(quantile(r.Value.Arg, h.layout(), counts, total), float64(total))
+		return r.judge(quantile(r.Value.Arg, h.layout, counts, total), float64(total))
 	}
-	return r.judge(fractionAbove(r.Value.Arg, h.layout(), counts, total), float64(total))
+	return r.judge(fractionAbove(r.Value.Arg, h.layout, counts, total), float64(total))
 }
