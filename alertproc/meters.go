@@ -31,7 +31,7 @@ func newMeters(mp metric.MeterProvider, observe metric.Callback) (*meters, error
 	meter := mp.Meter(ScopeName)
 	var m meters
 	var err error
-	if m.state, err = meter.Int64ObservableGauge(metricState, metric.WithUnit("1"),
+	if m.state, err = meter.Int64ObservableGauge(metricState, metric.WithUnit("{state}"), // "1" would make it otelnet_alert_state_ratio in Prometheus
 		metric.WithDescription("State of an alert rule: 0 inactive, 1 pending, 2 firing.")); err != nil {
 		return nil, err
 	}
