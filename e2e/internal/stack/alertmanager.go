@@ -22,7 +22,7 @@ func StartAlertmanager(tb testing.TB, dir string) *Alertmanager {
 	am := &Alertmanager{URL: "http://" + addr}
 	am.process = Start(tb, Command{
 		Name: "alertmanager",
-		Path: program(tb, "prometheus-alertmanager", "prometheus-alertmanager"),
+		Path: Program(tb, "prometheus-alertmanager", "prometheus-alertmanager"),
 		Args: []string{
 			"--config.file=" + filepath.Join(Root(), "deploy", "alertmanager", "alertmanager.yml"),
 			"--storage.path=" + filepath.Join(dir, "alertmanager"),

@@ -18,6 +18,8 @@ const ExportInterval = time.Second
 // Demo is the demo service without load of its own and without its incident: all that happens in it comes from the test.
 type Demo struct {
 	URL    string // of the service
+	TLSURL string // of the same service over TLS, with a certificate nobody knows
+	Echo   string // host:port of the TCP echo
 	Admin  string // URL of the live page
 	Wire   *Wire  // all bytes that the test has exchanged with the service's HTTP port
 	Client *http.Client
@@ -34,7 +36,7 @@ type DemoConfig struct {
 // StartDemo starts the service. Its readiness is asked with the counted client, so Wire misses nothing.
 func StartDemo(tb testing.TB, dir string, config DemoConfig) *Demo {
 	tb.Helper()
-	addr, admin := FreeAddr(tb), FreeAddr(tb)
+	addr, tlsAddr, echo, admin := FreeAddr(tb), FreeAddr(tb), FreeAddr(tb), FreeAddr(tb)
 	env := []string{
 		fmt.Sprintf("OTEL_METRIC_EXPORT_INTERVAL=%d", ExportInterval.Milliseconds()),
 		"OTEL_SERVICE_NAME=demo-service",
@@ -45,6 +47,8 @@ func StartDemo(tb testing.TB, dir string, config DemoConfig) *Demo {
 	wire := &Wire{}
 	d := &Demo{
 		URL:    "http://" + addr,
+		TLSURL: "https://" + tlsAddr,
+		Echo:   echo,
 		Admin:  "http://" + admin,
 		Wire:   wire,
 		Client: wire.Client(),
@@ -53,9 +57,11 @@ func StartDemo(tb testing.TB, dir string, config DemoConfig) *Demo {
 	d.Process = Start(tb, Command{
 		Name: "demo-service",
 		Path: demoBinary(tb),
-		Args: append([]string{"-addr", addr, "-admin", admin, "-load", "0", "-incident", "off"}, config.Args...),
-		Env:  append(env, config.Env...),
-		Dir:  dir,
+		Args: append([]string{
+			"-addr", addr, "-tls", tlsAddr, "-echo", echo, "-admin", admin, "-load", "0", "-incident", "off",
+		}, config.Args...),
+		Env: append(env, config.Env...),
+		Dir: dir,
 	})
 	d.ready(tb, d.Client, d.URL+"/api/health")
 	return d

@@ -49,7 +49,7 @@ func StartInfluxDB(tb testing.TB, dir string) *InfluxDB {
 		URL: "http://" + addr,
 		command: Command{
 			Name: "influxdb",
-			Path: program(tb, "influxd", "influxdb"),
+			Path: Program(tb, "influxd", "influxdb"),
 			Args: []string{"-config", config},
 			Dir:  dir,
 		},

@@ -27,7 +27,7 @@ func StartPrometheus(tb testing.TB, dir string) *Prometheus {
 		URL: "http://" + addr,
 		command: Command{
 			Name: "prometheus",
-			Path: program(tb, "prometheus", "prometheus"),
+			Path: Program(tb, "prometheus", "prometheus"),
 			Args: []string{
 				"--config.file=" + filepath.Join(Root(), "deploy", "prometheus", "prometheus.yml"),
 				"--storage.tsdb.path=" + filepath.Join(dir, "prometheus"),

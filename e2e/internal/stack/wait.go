@@ -91,8 +91,8 @@ func FreeAddr(tb testing.TB) string {
 	return ""
 }
 
-// program finds an executable, or fails the test with the line that installs it.
-func program(tb testing.TB, name, debianPackage string) string {
+// Program finds an executable, or fails the test with the line that installs it.
+func Program(tb testing.TB, name, debianPackage string) string {
 	tb.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {

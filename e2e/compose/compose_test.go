@@ -1,0 +1,152 @@
+//go:build compose
+
+// Package compose starts docker-compose.yml as a user does, with the ports it publishes, and looks at every end of it. It is
+// left out of an ordinary test run because it needs a Docker daemon, and ports that may be taken:
+//
+//	go test -count=1 -tags compose ./compose
+package compose
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/otelnet/agent/e2e/internal/stack"
+)
+
+const (
+	project = "otelnet-e2e"
+	page    = "http://127.0.0.1:6060"
+)
+
+func TestComposeFile(t *testing.T) {
+	dir := stack.Dir(t)
+	t.Cleanup(func() {
+		if t.Failed() {
+			logs, _ := compose(context.Background(), "logs", "--no-color")
+			if err := os.WriteFile(filepath.Join(dir, "compose.log"), []byte(logs), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+		if out, err := compose(context.Background(), "down", "--volumes", "--timeout", "5"); err != nil {
+			t.Errorf("down: %v\n%s", err, out)
+		}
+	})
+	if out, err := compose(t.Context(), "up", "-d", "--build"); err != nil {
+		t.Fatalf("up: %v\n%s", err, out)
+	}
+
+	t.Run("every container is healthy and stays up", func(t *testing.T) {
+		for service, health := range map[string]string{
+			"demo-service": "healthy", "prometheus": "healthy", "influxdb": "healthy", "alertmanager": "healthy", "collector": "",
+		} {
+			stack.Until(t, time.Minute, service, func(ctx context.Context) error { return wantRunning(ctx, service, health) })
+		}
+	})
+
+	t.Run("numbers arrive in both stores", func(t *testing.T) {
+		prometheus, influx := &stack.Prometheus{URL: "http://127.0.0.1:9090"}, &stack.InfluxDB{URL: "http://127.0.0.1:8086"}
+		stack.Until(t, time.Minute, "numbers in both stores", func(ctx context.Context) error {
+			byJob, err := prometheus.ByLabel(ctx, "sum by (job) (http_server_request_duration_seconds_count)", "job")
+			if err != nil {
+				return err
+			}
+			byRoute, err := influx.SumLast(ctx, "http.server.request.duration", "count", "http.route")
+			if err != nil {
+				return err
+			}
+			up, err := prometheus.ByLabel(ctx, "up", "job")
+			if err != nil {
+				return err
+			}
+			if byJob["demo-service"] == 0 || byRoute["/api/data"] == 0 || up["collector"] != 1 {
+				return fmt.Errorf("Prometheus has %v, InfluxDB %v, up is %v", byJob, byRoute, up)
+			}
+			return nil
+		})
+	})
+
+	t.Run("the page wants the token", func(t *testing.T) {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := &http.Client{Jar: jar}
+		for _, step := range []struct {
+			path string
+			want int
+		}{{"/", 401}, {"/login?token=a-wrong-one-of-16", 401}, {"/login?token=otelnet-demo-page", 200}, {"/", 200}} {
+			resp, err := client.Get(page + step.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != step.want {
+				t.Errorf("%s: %s, want %d", step.path, resp.Status, step.want)
+			}
+		}
+	})
+
+	t.Run("the incident's alert reaches Alertmanager", func(t *testing.T) {
+		alertmanager := &stack.Alertmanager{URL: "http://127.0.0.1:9093"}
+		stack.Until(t, 2*time.Minute, "an alert", func(ctx context.Context) error {
+			alerts, err := alertmanager.Alerts(ctx)
+			if err != nil {
+				return err
+			}
+			for _, a := range alerts {
+				if a.Labels["alertname"] == "HighErrorRate" {
+					return nil
+				}
+			}
+			return fmt.Errorf("no HighErrorRate among %v", alerts)
+		})
+	})
+}
+
+// compose runs docker-compose on the repository's file and returns all it printed.
+func compose(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "docker-compose", append([]string{"-p", project}, args...)...)
+	cmd.Dir = stack.Root()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// wantRunning asks Docker for a service's container: that it runs, has not been restarted, and is as healthy as it can be.
+func wantRunning(ctx context.Context, service, health string) error {
+	id, err := compose(ctx, "ps", "-q", service)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, id)
+	}
+	out, err := exec.CommandContext(ctx, "docker", "inspect", strings.TrimSpace(id)).Output()
+	if err != nil {
+		return err
+	}
+	var containers []struct {
+		RestartCount int
+		State        struct {
+			Running bool
+			Health  *struct{ Status string }
+		}
+	}
+	if err := json.Unmarshal(out, &containers); err != nil {
+		return err
+	}
+	if len(containers) != 1 || !containers[0].State.Running || containers[0].RestartCount != 0 {
+		return fmt.Errorf("not one running container that was never restarted: %.2000s", out)
+	}
+	if h := containers[0].State.Health; health != "" && (h == nil || h.Status != health) {
+		return fmt.Errorf("health is %+v, want %s", h, health)
+	}
+	return nil
+}
