@@ -3,17 +3,48 @@ package otelnet
 import (
 	"context"
 	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	otel.SetErrorHandler(&handled)
+	goleak.VerifyTestMain(m)
+}
+
+// handled keeps what the package reported to OpenTelemetry's error handler.
+var handled errorLog
+
+type errorLog struct {
+	mu   sync.Mutex
+	errs []string
+}
+
+func (l *errorLog) Handle(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errs = append(l.errs, err.Error())
+}
+
+// take returns what was reported since the last call.
+func (l *errorLog) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	errs := l.errs
+	l.errs = nil
+	return errs
+}
 
 // meter is a MeterProvider of a test's own and what it has recorded.
 type meter struct {
@@ -165,4 +196,12 @@ func mustWrite(t testing.TB, w io.Writer, n int) {
 	if got, err := w.Write(make([]byte, n)); err != nil || got != n {
 		t.Fatalf("write %d bytes: %d, %v", n, got, err)
 	}
+}
+
+// quietTLSServer answers on loopback with TLS and logs nothing.
+func quietTLSServer() *httptest.Server {
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	return srv
 }
