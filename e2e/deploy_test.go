@@ -83,6 +83,12 @@ func TestDashboardMatchesWhatArrives(t *testing.T) {
 			t.Errorf("%s: %v", query, err)
 		}
 	}
+	// The service has sent all it has by now, and neither store has refused any of it.
+	for line := range strings.Lines(p.collector.Log(t)) {
+		if strings.Contains(line, "\terror\t") {
+			t.Errorf("the Collector's log: %s", line)
+		}
+	}
 }
 
 func dashboardQueries(t *testing.T) []string {

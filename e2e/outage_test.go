@@ -11,24 +11,30 @@ import (
 
 const trafficEvery = 20 * time.Millisecond
 
-// exportsStored returns how many samples of one series each store holds. Both were sent the same exports, so the numbers are
-// equal unless one of the stores missed some: a total alone would not tell, as it heals with the next export.
-func (p *pipeline) exportsStored(ctx context.Context, route string) (prometheus, influx float64, err error) {
-	samples, err := p.prometheus.Query(ctx, fmt.Sprintf("count_over_time(%s{http_route=%q}[1h])", requestCount, route))
+// In these tests one route has one series, and each export adds one sample to it. A total alone would not tell of a lost export,
+// as it heals with the next one; the number of samples tells.
+
+func (p *pipeline) samplesInPrometheus(ctx context.Context, route string) (float64, error) {
+	series, err := p.prometheus.Query(ctx, fmt.Sprintf("count_over_time(%s{http_route=%q}[1h])", requestCount, route))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	if len(samples) != 1 {
-		return 0, 0, fmt.Errorf("Prometheus has %d series of %s, want 1", len(samples), route)
+	if len(series) != 1 {
+		return 0, fmt.Errorf("Prometheus has %d series of %s, want 1", len(series), route)
 	}
-	rows, err := p.influx.Query(ctx, fmt.Sprintf(`SELECT count("count") FROM "http.server.request.duration" WHERE "http.route" = '%s' GROUP BY *`, route))
+	return series[0].Value, nil
+}
+
+func (p *pipeline) samplesInInfluxDB(ctx context.Context, route string) (float64, error) {
+	rows, err := p.influx.Query(ctx, fmt.Sprintf(
+		`SELECT count("count") FROM "http.server.request.duration" WHERE "http.route" = '%s' GROUP BY *`, route))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	if len(rows) != 1 {
-		return 0, 0, fmt.Errorf("InfluxDB has %d series of %s, want 1", len(rows), route)
+		return 0, fmt.Errorf("InfluxDB has %d series of %s, want 1", len(rows), route)
 	}
-	return samples[0].Value, rows[0].Columns["count"], nil
+	return rows[0].Columns["count"], nil
 }
 
 // wantSameExports fails unless both stores come to hold the same exports, of which there are at least `least`. Exports go on
@@ -36,7 +42,11 @@ func (p *pipeline) exportsStored(ctx context.Context, route string) (prometheus,
 func (p *pipeline) wantSameExports(t *testing.T, route string, least float64) {
 	t.Helper()
 	stack.Until(t, 30*time.Second, "the same exports in both stores", func(ctx context.Context) error {
-		prometheus, influx, err := p.exportsStored(ctx, route)
+		prometheus, err := p.samplesInPrometheus(ctx, route)
+		if err != nil {
+			return err
+		}
+		influx, err := p.samplesInInfluxDB(ctx, route)
 		if err != nil {
 			return err
 		}
@@ -47,23 +57,20 @@ func (p *pipeline) wantSameExports(t *testing.T, route string, least float64) {
 	})
 }
 
-// passExports waits until InfluxDB has stored n more exports, the clock of an outage in these tests.
-func (p *pipeline) passExports(t *testing.T, route string, n float64) {
+// passExports waits until a store has n more samples of the route: the clock of an outage here.
+func passExports(t *testing.T, n float64, route string, samples func(context.Context, string) (float64, error)) {
 	t.Helper()
 	begin := -1.0
 	stack.Until(t, 60*time.Second, fmt.Sprintf("%v more exports", n), func(ctx context.Context) error {
-		rows, err := p.influx.Query(ctx, fmt.Sprintf(`SELECT count("count") FROM "http.server.request.duration" WHERE "http.route" = '%s'`, route))
+		now, err := samples(ctx, route)
 		if err != nil {
 			return err
 		}
-		if len(rows) != 1 {
-			return fmt.Errorf("%d series, want 1", len(rows))
-		}
 		if begin < 0 {
-			begin = rows[0].Columns["count"]
+			begin = now
 		}
-		if passed := rows[0].Columns["count"] - begin; passed < n {
-			return fmt.Errorf("%v so far", passed)
+		if now < begin+n {
+			return fmt.Errorf("%v so far", now-begin)
 		}
 		return nil
 	})
@@ -73,13 +80,13 @@ func TestCollectorKilledDuringTraffic(t *testing.T) {
 	p := startPipeline(t)
 	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{OTLPEndpoint: p.collector.GRPCEndpoint})
 	traffic := stack.StartTraffic(t, demo.Client, demo.URL+"/api/data", trafficEvery)
-	p.passExports(t, "/api/data", 2)
+	passExports(t, 2, "/api/data", p.samplesInInfluxDB)
 
 	p.collector.Kill()
 	// Traffic that the Collector never hears of while it happens: three export intervals of it.
 	stack.Send(t, demo.Client, demo.URL+"/api/users", int(3*stack.ExportInterval/(50*time.Millisecond)))
 	p.collector.Start(t)
-	p.passExports(t, "/api/data", 2)
+	passExports(t, 2, "/api/data", p.samplesInInfluxDB)
 
 	p.wantRequests(t, map[string]float64{"/api/data": float64(traffic.Stop(t)), "/api/users": 60}, 60*time.Second)
 }
@@ -88,11 +95,25 @@ func TestPrometheusAwayAndBack(t *testing.T) {
 	p := startPipeline(t)
 	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{OTLPEndpoint: p.collector.GRPCEndpoint})
 	traffic := stack.StartTraffic(t, demo.Client, demo.URL+"/api/data", trafficEvery)
-	p.passExports(t, "/api/data", 2)
+	passExports(t, 2, "/api/data", p.samplesInInfluxDB)
 
 	p.prometheus.Stop(t)
-	p.passExports(t, "/api/data", 5) // InfluxDB goes on
+	passExports(t, 5, "/api/data", p.samplesInInfluxDB) // InfluxDB goes on
 	p.prometheus.Start(t)
+
+	p.wantRequests(t, map[string]float64{"/api/data": float64(traffic.Stop(t))}, 90*time.Second)
+	p.wantSameExports(t, "/api/data", 7)
+}
+
+func TestInfluxDBAwayAndBack(t *testing.T) {
+	p := startPipeline(t)
+	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{OTLPEndpoint: p.collector.GRPCEndpoint})
+	traffic := stack.StartTraffic(t, demo.Client, demo.URL+"/api/data", trafficEvery)
+	passExports(t, 2, "/api/data", p.samplesInPrometheus)
+
+	p.influx.Stop(t)
+	passExports(t, 5, "/api/data", p.samplesInPrometheus) // Prometheus goes on
+	p.influx.Start(t)
 
 	p.wantRequests(t, map[string]float64{"/api/data": float64(traffic.Stop(t))}, 90*time.Second)
 	p.wantSameExports(t, "/api/data", 7)
@@ -103,13 +124,13 @@ func TestCollectorKilledWhilePrometheusIsAway(t *testing.T) {
 	p := startPipeline(t)
 	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{OTLPEndpoint: p.collector.GRPCEndpoint})
 	traffic := stack.StartTraffic(t, demo.Client, demo.URL+"/api/data", trafficEvery)
-	p.passExports(t, "/api/data", 2)
+	passExports(t, 2, "/api/data", p.samplesInInfluxDB)
 
 	p.prometheus.Stop(t)
-	p.passExports(t, "/api/data", 5)
+	passExports(t, 5, "/api/data", p.samplesInInfluxDB)
 	p.collector.Kill()
 	p.collector.Start(t)
-	p.passExports(t, "/api/data", 2)
+	passExports(t, 2, "/api/data", p.samplesInInfluxDB)
 	p.prometheus.Start(t)
 
 	p.wantRequests(t, map[string]float64{"/api/data": float64(traffic.Stop(t))}, 90*time.Second)
