@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// The incident's story: the cache in front of the database is lost. Each lookup then computes its answer and waits in
+// the queue of a database that is too busy, and two in five give up.
+const (
+	queueDelay   = 300 * time.Millisecond // waiting for the database
+	computeWork  = 20_000                 // hashes for one lookup, a few milliseconds to be seen in a profile
+	failing, per = 2, 5                   // of the lookups
+)
+
+var errDatabaseBusy = errors.New("database busy")
+
+// database is what /api/data and /api/users ask. It is quick, as long as its cache is there.
+type database struct {
+	cacheLost atomic.Bool
+	lookups   atomic.Int64 // since the cache was lost first
+}
+
+// lookup takes d, and much longer in an incident. It ends early with ctx.
+func (db *database) lookup(ctx context.Context, d time.Duration) error {
+	if db.cacheLost.Load() {
+		return db.lookupWithoutCache(ctx, d)
+	}
+	return wait(ctx, d)
+}
+
+// lookupWithoutCache is where a profile or a goroutine dump taken in the incident points to.
+func (db *database) lookupWithoutCache(ctx context.Context, d time.Duration) error {
+	computeAnswer()
+	if err := wait(ctx, d+queueDelay); err != nil {
+		return err
+	}
+	if db.lookups.Add(1)%per < failing {
+		return errDatabaseBusy
+	}
+	return nil
+}
+
+// computeAnswer keeps a processor busy for a moment.
+func computeAnswer() {
+	var sum [sha256.Size]byte
+	for range computeWork {
+		sum = sha256.Sum256(sum[:])
+	}
+}
+
+// stage loses the cache after a while and brings it back, telling when it does. It returns early, with the cache in
+// place, when ctx ends.
+func (db *database) stage(ctx context.Context, after, lasting time.Duration, tell func(begins bool)) {
+	if wait(ctx, after) != nil {
+		return
+	}
+	db.cacheLost.Store(true)
+	defer db.cacheLost.Store(false)
+	tell(true)
+	if wait(ctx, lasting) == nil {
+		tell(false)
+	}
+}
+
+// wait returns after d, or with ctx's error when it ends first.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

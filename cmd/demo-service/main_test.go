@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// freePorts are the flags that keep a run away from every other one.
+func freePorts(more ...string) []string {
+	return append([]string{"-addr", "127.0.0.1:0", "-tls", "127.0.0.1:0", "-echo", "127.0.0.1:0", "-admin", "127.0.0.1:0"}, more...)
+}
+
+// quick is a timing for rules with windows of about a second.
+var quick = timing{incidentAfter: time.Second, incidentFor: 3 * time.Second, tick: 100 * time.Millisecond}
+
+// runFor runs the program and returns its exit status and what it printed.
+func runFor(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var out, errs bytes.Buffer
+	status = run(ctx, args, &out, &errs, quick)
+	if ctx.Err() != nil {
+		t.Fatalf("run %q did not end by itself", args)
+	}
+	return status, out.String(), errs.String()
+}
+
+func TestWrongUsage(t *testing.T) {
+	tests := []struct {
+		args   []string
+		status int
+		stderr []string
+	}{
+		{[]string{"-h"}, 0, []string{"Usage: demo-service [flags]", "-incident", "-load"}},
+		{[]string{"-unknown"}, 2, []string{"-unknown", "Usage:"}},
+		{[]string{"-load", "many"}, 2, []string{`invalid value "many" for flag -load`, "Usage:"}},
+		{[]string{"-load", "-1"}, 2, []string{"-load -1: want 0 to 5000"}},
+		{[]string{"-load", "5001"}, 2, []string{"-load 5001: want 0 to 5000"}},
+		{[]string{"-incident", "later"}, 2, []string{`invalid value "later" for flag -incident: want auto, off, now`}},
+		{[]string{"-log", "xml"}, 2, []string{`invalid value "xml" for flag -log: want text, json`}},
+		{[]string{"-for", "soon"}, 2, []string{`invalid value "soon" for flag -for`}},
+		{[]string{"-for", "-1s"}, 2, []string{"-for -1s: want a duration that is not negative"}},
+		{[]string{"-addr", ""}, 2, []string{"-addr is empty"}},
+		{[]string{"serve"}, 2, []string{`unexpected argument "serve"`, "Usage:"}},
+		{[]string{"health", "one", "two"}, 2, []string{"Usage: demo-service health [URL]"}},
+		{[]string{"health", "-x"}, 2, []string{"Usage: demo-service health [URL]"}},
+	}
+	for _, test := range tests {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			status, stdout, stderr := runFor(t, test.args...)
+			if status != test.status {
+				t.Errorf("exit status: got %d, want %d", status, test.status)
+			}
+			if stdout != "" {
+				t.Errorf("stdout: got %q, want nothing", stdout)
+			}
+			for _, want := range test.stderr {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("stderr: got %q, want it to contain %q", stderr, want)
+				}
+			}
+		})
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	addr := taken.Addr().String()
+	for _, name := range []string{"-addr", "-admin", "-tls", "-echo"} {
+		t.Run(name, func(t *testing.T) {
+			wantOneLine(t, freePorts(name, addr), addr, "in use")
+		})
+	}
+}
+
+func TestPortsNobodyAskedForGiveWay(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s := settings{addr: "127.0.0.1:0", tlsAddr: taken.Addr().String(), echoAddr: taken.Addr().String(), anyTLS: true, anyEcho: true}
+	svc, err := open(s, routes(&database{}), log.Default())
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	defer svc.close(t.Context())
+	for _, got := range []string{svc.load.https, svc.load.tcp} {
+		if got == taken.Addr().String() || !strings.HasPrefix(got, "127.0.0.1:") {
+			t.Errorf("listens on %s, want another port of 127.0.0.1", got)
+		}
+	}
+}
+
+func TestBadRules(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "my-rules.yaml")
+	const rules = "groups:\n- name: g\n  rules:\n  - alert: A\n    metrics: http.server.request.duration\n    warn: {above: 1}\n"
+	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantOneLine(t, freePorts("-rules", file), file+":5:", "metrics")
+	wantOneLine(t, freePorts("-rules", file+".missing"), file+".missing", "no such file")
+}
+
+// wantOneLine checks that a run says one line with all of the words and exits with 1.
+func wantOneLine(t *testing.T, args []string, words ...string) {
+	t.Helper()
+	status, _, stderr := runFor(t, args...)
+	if status != 1 {
+		t.Errorf("exit status: got %d, want 1", status)
+	}
+	if n := strings.Count(stderr, "\n"); n != 1 || !strings.HasSuffix(stderr, "\n") || !strings.HasPrefix(stderr, "demo-service: ") {
+		t.Errorf("stderr: got %q, want one line that begins with the program's name", stderr)
+	}
+	for _, word := range words {
+		if !strings.Contains(stderr, word) {
+			t.Errorf("stderr: got %q, want it to contain %q", stderr, word)
+		}
+	}
+}
+
+// screen collects what is printed and lets a test wait for it.
+type screen struct {
+	mu      sync.Mutex
+	text    strings.Builder
+	changed chan struct{}
+}
+
+func newScreen() *screen { return &screen{changed: make(chan struct{}, 1)} }
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return s.text.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// waitFor returns the text once ok says yes to it, and fails the test at the deadline.
+func (s *screen) waitFor(t *testing.T, what string, within time.Duration, ok func(text string) bool) string {
+	t.Helper()
+	deadline := time.After(within)
+	for {
+		if text := s.String(); ok(text) {
+			return text
+		}
+		select {
+		case <-s.changed:
+		case <-deadline:
+			t.Fatalf("%s: not seen within %v in:\n%s", what, within, s.String())
+		}
+	}
+}

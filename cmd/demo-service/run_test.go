@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var pageURL = regexp.MustCompile(`page +(http://\S+)`)
+
+// The whole story in a few seconds: calm, incident, alerts that go pending, fire and resolve, and an orderly end.
+func TestIncidentIsSeenFromBeginningToEnd(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	out, errs := newScreen(), newScreen()
+	done := make(chan int)
+	go func() {
+		done <- run(ctx, freePorts("-rules", "testdata/quick.yaml", "-load", "100"), out, errs, quick)
+	}()
+
+	text := out.waitFor(t, "the page's URL", 5*time.Second, pageURL.MatchString)
+	page := pageURL.FindStringSubmatch(text)[1]
+	out.waitFor(t, "the alerts", 40*time.Second, func(text string) bool {
+		return slices.Contains(story(text, "HighErrorRate"), "resolved") && slices.Contains(story(text, "HighLatency"), "resolved")
+	})
+	for _, path := range []string{"", "api/v1/alerts", "api/connections?limit=5"} {
+		if status := statusOf(t, page+path); status != http.StatusOK {
+			t.Errorf("GET %s%s: got status %d, want 200", page, path, status)
+		}
+	}
+
+	interrupt()
+	select {
+	case status := <-done:
+		if status != 0 {
+			t.Errorf("exit status: got %d, want 0; stderr: %s", status, errs)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the program did not end within 10 s of the interrupt")
+	}
+	if got := errs.String(); got != "" {
+		t.Errorf("stderr: got %q, want nothing", got)
+	}
+
+	text = out.String()
+	want := []string{"pending", "firing", "resolved"}
+	for _, alert := range []string{"HighErrorRate", "HighLatency"} {
+		if got := story(text, alert); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v in:\n%s", alert, got, want, text)
+		}
+	}
+	calm, _, found := strings.Cut(text, "incident begins")
+	if !found || strings.Contains(calm, "pending") {
+		t.Errorf("an alert went pending before the incident:\n%s", text)
+	}
+}
+
+// story returns the words of an alert's lines.
+func story(text, alert string) []string {
+	var words []string
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) > 2 && f[1] == alert {
+			words = append(words, f[2])
+		}
+	}
+	return words
+}
+
+func statusOf(t *testing.T, url string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Errorf("GET %s: %v", url, err)
+		return 0
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+func TestEndsAfterFor(t *testing.T) {
+	begin := time.Now()
+	status, stdout, stderr := runFor(t, freePorts("-for", "300ms", "-load", "0", "-incident", "off")...)
+	if took := time.Since(begin); took < 300*time.Millisecond || took > 10*time.Second {
+		t.Errorf("ended after %v, want a little more than 300ms", took)
+	}
+	if status != 0 || stderr != "" {
+		t.Errorf("got exit status %d and stderr %q, want 0 and nothing", status, stderr)
+	}
+	for _, want := range []string{"/api/data", "It waits for your requests.", "0 jobs done by the load"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("stdout: got %q, want it to contain %q", stdout, want)
+		}
+	}
+	if strings.Contains(stdout, "incident") {
+		t.Errorf("stdout speaks of an incident with -incident off: %q", stdout)
+	}
+}
+
+func TestJSONLogIsJSONThroughout(t *testing.T) {
+	status, stdout, _ := runFor(t, freePorts("-for", "300ms", "-load", "20", "-incident", "now", "-log", "json")...)
+	if status != 0 {
+		t.Errorf("exit status: got %d, want 0", status)
+	}
+	var messages []string
+	lines := bufio.NewScanner(bytes.NewBufferString(stdout))
+	for lines.Scan() {
+		var record struct {
+			Msg  string
+			HTTP string
+		}
+		if err := json.Unmarshal(lines.Bytes(), &record); err != nil {
+			t.Errorf("line %q: %v", lines.Text(), err)
+		}
+		messages = append(messages, record.Msg)
+	}
+	if len(messages) < 3 || messages[0] != "demo-service started" || !strings.HasPrefix(messages[1], "incident begins") {
+		t.Errorf("got the records %q, want the start, the incident and the end", messages)
+	}
+}
