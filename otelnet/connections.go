@@ -1,6 +1,7 @@
 package otelnet
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,10 +17,13 @@ func Connections(filter Filter) []ConnInfo {
 	if filter.Validate() != nil {
 		return []ConnInfo{}
 	}
-	rows := []ConnInfo{}
-	keep := func(row ConnInfo) {
-		if filter.matches(&row) {
-			rows = append(rows, row)
+	// A connection that moved while the table was walked, or closed, is met twice; the later row is the newer.
+	rows := make(map[uint64]*ConnInfo)
+	keep := func(row *ConnInfo) {
+		if filter.matches(row) {
+			rows[row.ID] = row
+		} else {
+			delete(rows, row.ID)
 		}
 	}
 	if filter.State != "closed" {
@@ -28,30 +32,21 @@ func Connections(filter Filter) []ConnInfo {
 			s.fold(rd)
 			row := s.info()
 			row.Local, row.Peer = addrString(s.local), addrString(s.peer)
-			keep(row)
+			keep(&row)
 		})
 		readers.Put(rd)
 	}
-	if filter.State == "closed" || filter.State == "all" {
-		for _, c := range registry.closed.all() {
-			c.info.Local, c.info.Peer = addrString(c.local), addrString(c.peer)
-			keep(c.info)
+	// The closed ones are looked at in any case: one that closed since it was met as open is no longer that.
+	wantClosed := filter.State == "closed" || filter.State == "all"
+	for _, c := range registry.closed.all() {
+		if !wantClosed {
+			delete(rows, c.info.ID)
+			continue
 		}
+		c.info.Local, c.info.Peer = addrString(c.local), addrString(c.peer)
+		keep(&c.info)
 	}
-	rows = distinct(rows)
-	filter.sort(rows)
-	if filter.Limit > 0 && len(rows) > filter.Limit {
-		rows = slices.Clip(rows[:filter.Limit])
-	}
-	return rows
-}
-
-// distinct keeps one row for each connection: one that moved while the table was walked, or closed, was met twice.
-// The later one is the newer.
-func distinct(rows []ConnInfo) []ConnInfo {
-	slices.Reverse(rows)
-	slices.SortStableFunc(rows, func(a, b ConnInfo) int { return compare(a.ID, b.ID) })
-	return slices.CompactFunc(rows, func(a, b ConnInfo) bool { return a.ID == b.ID })
+	return filter.order(slices.Collect(maps.Values(rows)))
 }
 
 // matches reports whether the row is one that the filter asks for.

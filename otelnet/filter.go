@@ -95,12 +95,12 @@ func (f Filter) column() string {
 	return strings.TrimPrefix(f.Sort, "-")
 }
 
-// sort orders rows, equal ones by ascending ID. The filter must be valid.
-func (f Filter) sort(rows []ConnInfo) {
+// order returns the rows sorted, equal ones by ascending ID, and cut to the limit. The filter must be valid.
+func (f Filter) order(rows []*ConnInfo) []ConnInfo {
 	by := sortColumns[f.column()]
 	descending := strings.HasPrefix(f.Sort, "-")
-	slices.SortFunc(rows, func(a, b ConnInfo) int {
-		c := by(&a, &b)
+	slices.SortFunc(rows, func(a, b *ConnInfo) int {
+		c := by(a, b)
 		if descending {
 			c = -c
 		}
@@ -109,4 +109,12 @@ func (f Filter) sort(rows []ConnInfo) {
 		}
 		return c
 	})
+	if f.Limit > 0 && len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+	}
+	ordered := make([]ConnInfo, len(rows))
+	for i, row := range rows {
+		ordered[i] = *row
+	}
+	return ordered
 }

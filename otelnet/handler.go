@@ -148,12 +148,11 @@ func routePath(pattern string) string {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	next := h.next
-	traced := h.tracing.get()
+	next, replaced := h.next, false // whether the request is replaced further down
 	if h.always != nil {
-		next = h.always
-	} else if traced != nil {
-		next = *traced
+		next, replaced = h.always, true
+	} else if traced := h.tracing.get(); traced != nil {
+		next, replaced = *traced, true
 	}
 	if responseOf(w) != nil {
 		next.ServeHTTP(w, r)
@@ -163,8 +162,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp, w := newResponse(w)
 	resp.begin(h, r)
 	inner := r
-	if next != h.next || routesInUse.Load() {
-		// Only those that replace the request further down need to find the response by the context.
+	if replaced || routesInUse.Load() {
+		// What stands further in finds the response by the context. It costs two allocations.
 		inner = r.WithContext(context.WithValue(r.Context(), responseKey{}, resp))
 	}
 	if h.sizes && r.Body != nil && r.Body != http.NoBody {
