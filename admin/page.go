@@ -76,7 +76,7 @@ func (p *page) index(w http.ResponseWriter, r *http.Request) { p.serve(w, r, "in
 
 func (p *page) file(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
-	if ext := path.Ext(name); ext == ".js" || ext == ".css" {
+	if ext := path.Ext(name); p.files[name].body != nil && (ext == ".js" || ext == ".css") {
 		// What only documents obey would make up a quarter of the page's weight here.
 		for _, h := range []string{"Content-Security-Policy", "Cross-Origin-Opener-Policy", "Referrer-Policy"} {
 			w.Header().Del(h)

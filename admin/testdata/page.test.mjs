@@ -1,0 +1,106 @@
+import test from "node:test";
+import assert from "node:assert/strict";
+import { Columns, windows } from "./columns.js";
+import { quantile } from "./quantile.js";
+import { Signals } from "./signals.js";
+import * as format from "./format.js";
+
+// The wanted numbers are worked out by hand from the rules of histogram_quantile.
+test("quantile", () => {
+  for (const [q, bounds, counts, want] of [
+    [0.5, [1, 2, 4], [0, 10, 10, 0], 2],
+    [0.75, [1, 2, 4], [0, 10, 10, 0], 3],
+    [0.25, [1, 2, 4], [20, 10, 10, 0], 0.5],
+    [0.99, [1, 2, 4], [1, 0, 0, 99], 4],    // in the open bucket: the highest finite bound
+    [1, [1, 2, 4], [1, 0, 3, 0], 4],
+    [0, [1, 2], [4, 4, 0], 0],
+    [0, [1, 2], [0, 4, 0], NaN],            // zero of zero
+    [0.5, [1, 2], [0, 0, 0], NaN],
+    [0.5, [], [7], NaN],
+    [0.1, [-1, 2], [5, 5, 0], -1],          // a first bound not above zero stands for its bucket
+    [0.9, [-1, 2], [5, 5, 0], 1.4],
+    [-0.1, [1], [1, 0], -Infinity],
+    [1.1, [1], [1, 0], Infinity],
+    [NaN, [1], [1, 0], NaN],
+  ]) {
+    const got = quantile(q, bounds, counts);
+    assert.ok(Object.is(got, want) || Math.abs(got - want) < 1e-12, `quantile(${q}, [${bounds}], [${counts}]) is ${got}, want ${want}`);
+  }
+});
+
+const counter = (values, extra = {}) => ({ metric: "c", unit: "", kind: "counter", attributes: {}, values, ...extra });
+const gauge = (values, attributes = {}) => ({ metric: "g", unit: "", kind: "gauge", attributes, values });
+
+function filled() {
+  const c = new Columns();
+  c.append({ start: null, times: [1000, 2000, 3000], gaps: [], series: [counter([null, 10, 20]), gauge([1, null, 3])] });
+  c.append({ start: 3000, times: [63000], gaps: [[3000, 63000]], series: [counter([600]), gauge([4], { late: "yes" })] });
+  c.append({ start: 63000, times: [64000], gaps: [], series: [counter([5])] });
+  c.append({ start: 63000, times: [64000], gaps: [], series: [counter([5])] }); // known already
+  return c;
+}
+
+test("rates add up increases and do not cross gaps", () => {
+  const c = filled();
+  assert.deepEqual(c.times, [1000, 2000, 3000, 63000, 64000]);
+  assert.deepEqual(c.breaks, [false, false, false, true, false]);
+  assert.deepEqual(new Signals(c, 0, 64000, 1000).rate(c.of("c")), [null, 10, 20, null, 5]);
+  assert.deepEqual(new Signals(c, 0, 64000, 2000).rate(c.of("c")), [null, 10, 15, null, 5]);
+  assert.equal(new Signals(c, 0, 64000, 1000).rate([]), null);
+});
+
+test("a window starts where its view does not", () => {
+  const c = new Columns();
+  c.append({ start: null, times: [1000, 2000, 3000, 4000, 5000], gaps: [], series: [counter([null, 1, 1, 1, 1])] });
+  assert.deepEqual(windows(c, 3, 4, 2000), [1, 2]);
+});
+
+test("levels add up what is present", () => {
+  const c = filled();
+  assert.deepEqual(new Signals(c, 0, 64000, 1000).level(c.of("g")), [1, null, 3, 4, null]);
+});
+
+test("a series that appears counts from its first increase", () => {
+  const c = new Columns();
+  c.append({ start: null, times: [1000, 2000], gaps: [], series: [] });
+  c.append({ start: 2000, times: [3000, 4000], gaps: [], series: [counter([7, 1])] });
+  assert.deepEqual(new Signals(c, 0, 4000, 1000).rate(c.of("c")), [null, null, 7, 1]);
+});
+
+test("percentiles come from the merged buckets of the window", () => {
+  const c = new Columns();
+  const buckets = [[0, 9, 0], [0, 0, 1], []];
+  c.append({ start: null, times: [1000, 2000, 3000], gaps: [], series: [counter([null, 9, 1], { metric: "h", kind: "histogram", bounds: [1, 2], buckets })] });
+  const s = (window) => new Signals(c, 0, 3000, window).percentiles("h", [0.5, 1]);
+  assert.deepEqual(s(1000), [[null, 0.5, 1.5], [null, 1, 2]]);
+  assert.deepEqual(s(2000), [[null, 0.5, 5 / 9], [null, 1, 2]]);
+  assert.equal(new Signals(c, 0, 3000, 1000).percentiles("none", [0.5]), null);
+});
+
+test("alert spans", () => {
+  const c = new Columns();
+  const state = { metric: "otelnet.alert.state", unit: "", kind: "gauge", attributes: { alert: "A", severity: "warn" }, values: [0, 2, 2, 1, 2] };
+  c.append({ start: null, times: [1, 2, 3, 4, 5], gaps: [], series: [state] });
+  assert.deepEqual(new Signals(c, 0, 5, 1).spans(), [
+    { alert: "A", severity: "warn", from: 5, to: 5, over: false },
+    { alert: "A", severity: "warn", from: 2, to: 4, over: true },
+  ]);
+});
+
+test("trimming keeps rates", () => {
+  const c = new Columns();
+  const times = Array.from({ length: 200 }, (_, i) => i * 1000);
+  c.append({ start: null, times, gaps: [], series: [counter(times.map((_, i) => (i ? 3 : null)))] });
+  c.trim(100000);
+  assert.equal(c.times.length, 100);
+  assert.deepEqual(new Set(new Signals(c, 101000, 199000, 5000).rate(c.of("c")).slice(1)), new Set([3]));
+});
+
+test("numbers for people", () => {
+  for (const [got, want] of [
+    [format.seconds(0.0082), "8.20 ms"], [format.seconds(0.00042), "420 µs"], [format.seconds(1.5), "1.50 s"], [format.seconds(0), "0 s"],
+    [format.seconds(0.9999), "1.00 s"], [format.seconds(null), "–"], [format.bytes(999), "999 B"], [format.bytes(4100000), "4.1 MB"],
+    [format.bytes(1000000), "1 MB"], [format.count(1234), "1.23 k"], [format.count(10.5), "10.5"], [format.percent(0), "0 %"],
+    [format.duration(11520), "3h12m"], [format.duration(65), "1m05s"], [format.change(110, 100), "▲10 %"], [format.change(1, 0), ""],
+  ]) assert.equal(got, want);
+});
