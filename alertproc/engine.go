@@ -23,6 +23,7 @@ type engine struct {
 	marks       []uint64
 	lastSweep   int64
 	scratch     []uint64
+	texts       labelTexts
 }
 
 // group is a Group made ready.
@@ -76,7 +77,7 @@ func (e *engine) ask(r *rule, part int, s Selector) {
 		in = &instrument{name: s.Metric}
 		e.instruments[s.Metric] = in
 	}
-	in.selectors = append(in.selectors, selector{rule: r, part: part, matcher: newMatcher(s.Where)})
+	in.uses.add(selector{rule: r, part: part, matcher: newMatcher(s.Where)})
 }
 
 // earliness is how much too early an evaluation may come and still count for its interval: a tenth of it, or half a

@@ -34,9 +34,9 @@ func (k kind) counts() bool { return k == kindCounter || k == kindHistogram || k
 // instrument is a metric name that rules ask for, with its series. A series is matched against the rules once, when
 // it is first seen; from then on a collected point costs one map lookup and the additions.
 type instrument struct {
-	name      string
-	selectors []selector
-	streams   []*stream
+	name    string
+	uses    selectors
+	streams []*stream
 	// started is set after the first snapshot. From then on a series that was not in the last snapshot is new: its
 	// value before was 0, and its first value is all increase. At the first snapshot that cannot be known (the
 	// processor may have been made long after the counter), so values only serve as the start.
@@ -48,6 +48,47 @@ type selector struct {
 	rule *rule
 	part int // which accumulator of an instance it feeds: partMain, or partTotal of a ratio
 	matcher
+}
+
+// selectors are all uses of an instrument. Most have an attribute that must have one certain value. They are found by
+// that, so that a new series is not compared with a thousand rules that are each for one route.
+type selectors struct {
+	all     []selector
+	general []int               // places in all
+	byValue map[labelText][]int // likewise
+}
+
+func (s *selectors) add(sel selector) {
+	place := len(s.all)
+	s.all = append(s.all, sel)
+	for _, p := range sel.matcher {
+		if len(p.oneOf) == 1 && p.oneOf[0] != "" {
+			if s.byValue == nil {
+				s.byValue = map[labelText][]int{}
+			}
+			at := labelText{p.key, p.oneOf[0]}
+			s.byValue[at] = append(s.byValue[at], place)
+			return
+		}
+	}
+	s.general = append(s.general, place)
+}
+
+// each calls f with the selectors that match.
+func (s *selectors) each(texts labelTexts, f func(*selector)) {
+	try := func(places []int) {
+		for _, i := range places {
+			if s.all[i].match(texts) {
+				f(&s.all[i])
+			}
+		}
+	}
+	try(s.general)
+	if s.byValue != nil {
+		for _, t := range texts {
+			try(s.byValue[t])
+		}
+	}
 }
 
 // stream is the metrics of one name that cannot be mistaken for another's series: instruments of the same name may
@@ -152,7 +193,7 @@ func (e *engine) find(in *instrument, st *stream, set *attribute.Set) (*series, 
 	if s == nil {
 		s = &series{set: *set, fresh: true}
 		st.series[key] = s
-		in.join(st, s)
+		e.texts = in.join(st, s, e.texts)
 	} else if s.seen == e.tick {
 		return nil, false
 	}
@@ -161,24 +202,25 @@ func (e *engine) find(in *instrument, st *stream, set *attribute.Set) (*series, 
 }
 
 // join finds the instances that a series feeds. An instance that already gets it once, because the metric is both the
-// bad and the total of a ratio, gets it in each part.
-func (in *instrument) join(st *stream, s *series) {
-	for i := range in.selectors {
-		sel := &in.selectors[i]
-		if !sel.rule.accepts(in.name, st.kind) || !sel.match(&s.set) {
-			continue
+// bad and the total of a ratio, gets it in each part. It returns scratch for the next call.
+func (in *instrument) join(st *stream, s *series, scratch labelTexts) labelTexts {
+	texts := newLabelTexts(&s.set, scratch)
+	in.uses.each(texts, func(sel *selector) {
+		if !sel.rule.accepts(in.name, st.kind) {
+			return
 		}
-		if inst := sel.rule.instance(&s.set); inst != nil {
+		if inst := sel.rule.instance(texts); inst != nil {
 			inst.series++
 			s.feeds = append(s.feeds, &inst.parts[sel.part])
 		}
-	}
+	})
+	return texts
 }
 
 // misfit records that a metric is of a kind that its rules cannot use.
 func (in *instrument) misfit(k kind) {
-	for i := range in.selectors {
-		in.selectors[i].rule.accepts(in.name, k)
+	for i := range in.uses.all {
+		in.uses.all[i].rule.accepts(in.name, k)
 	}
 }
 

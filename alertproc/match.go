@@ -48,7 +48,7 @@ func (p pattern) match(value string) bool {
 type matcher []attributePattern
 
 type attributePattern struct {
-	key attribute.Key
+	key string
 	pattern
 }
 
@@ -57,28 +57,44 @@ func newMatcher(where map[string]string) matcher {
 	var m matcher
 	for _, key := range sortedKeys(where) {
 		if p, err := parsePattern(where[key]); err == nil {
-			m = append(m, attributePattern{attribute.Key(key), p})
+			m = append(m, attributePattern{key, p})
 		}
 	}
 	return m
 }
 
-func (m matcher) match(set *attribute.Set) bool {
+func (m matcher) match(l labelTexts) bool {
 	for _, p := range m {
-		if !p.match(attributeText(set, p.key)) {
+		if !p.match(l.get(p.key)) {
 			return false
 		}
 	}
 	return true
 }
 
-// attributeText returns the attribute's value as text, "" if the set has none.
-func attributeText(set *attribute.Set, key attribute.Key) string {
-	v, ok := set.Value(key)
-	if !ok {
-		return ""
+// labelTexts are the attributes of a series as text. A new series is matched against many rules; reading the values
+// out of an attribute.Set each time was most of the work.
+type labelTexts []labelText
+
+type labelText struct{ key, value string }
+
+func newLabelTexts(set *attribute.Set, scratch labelTexts) labelTexts {
+	scratch = scratch[:0]
+	for i := range set.Len() {
+		kv, _ := set.Get(i)
+		scratch = append(scratch, labelText{string(kv.Key), kv.Value.String()})
 	}
-	return v.String()
+	return scratch
+}
+
+// get returns the value of an attribute, "" if there is none.
+func (l labelTexts) get(key string) string {
+	for i := range l {
+		if l[i].key == key {
+			return l[i].value
+		}
+	}
+	return ""
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -135,10 +135,11 @@ func (r *rule) takeOver(was *rule) {
 // takeOver moves the series of was to in and joins them to the instances of in's rules.
 func (in *instrument) takeOver(was *instrument) {
 	in.started, in.streams = was.started, was.streams
+	var texts labelTexts
 	for _, st := range in.streams {
 		for _, s := range st.series {
 			s.feeds = nil
-			in.join(st, s)
+			texts = in.join(st, s, texts)
 		}
 	}
 }

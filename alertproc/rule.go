@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
 
@@ -144,10 +143,16 @@ func (r *rule) aggregation() string {
 }
 
 // instance returns the instance a series belongs to, making it if it is new. It is nil above the limit.
-func (r *rule) instance(set *attribute.Set) *instance {
+func (r *rule) instance(texts labelTexts) *instance {
+	if len(r.By) == 0 {
+		if inst := r.instances[""]; inst != nil {
+			return inst
+		}
+		return r.add("", nil)
+	}
 	var key strings.Builder
 	for _, attr := range r.By {
-		v := attributeText(set, attribute.Key(attr))
+		v := texts.get(attr)
 		fmt.Fprintf(&key, "%d:%s", len(v), v)
 	}
 	if inst := r.instances[key.String()]; inst != nil {
@@ -155,7 +160,7 @@ func (r *rule) instance(set *attribute.Set) *instance {
 	}
 	by := make(map[string]string, len(r.By))
 	for _, attr := range r.By {
-		if v := attributeText(set, attribute.Key(attr)); v != "" {
+		if v := texts.get(attr); v != "" {
 			by[attr] = v
 		}
 	}
