@@ -24,6 +24,7 @@ func TestDeployedFilesAreValid(t *testing.T) {
 	}{
 		"collector":    {stack.CollectorBinary(t), []string{"validate", "--config", stack.CollectorConfig()}},
 		"prometheus":   {stack.Program(t, "promtool", "prometheus"), []string{"check", "config", "deploy/prometheus/prometheus.yml"}},
+		"rules":        {stack.Program(t, "promtool", "prometheus"), []string{"test", "rules", "e2e/testdata/rules_test.yml"}},
 		"alertmanager": {stack.Program(t, "amtool", "prometheus-alertmanager"), []string{"check-config", "deploy/alertmanager/alertmanager.yml"}},
 		"compose":      {stack.Program(t, "docker-compose", "docker-compose"), []string{"--profile", "grafana", "config", "-q"}},
 	} {
