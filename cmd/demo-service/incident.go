@@ -12,7 +12,7 @@ import (
 // the queue of a database that is too busy, and two in five give up.
 const (
 	queueDelay   = 300 * time.Millisecond // waiting for the database
-	computeWork  = 20_000                 // hashes for one lookup, a few milliseconds to be seen in a profile
+	computeWork  = 4_000                  // hashes for one lookup, about a millisecond to be seen in a profile
 	failing, per = 2, 5                   // of the lookups
 )
 

@@ -23,13 +23,14 @@ func TestIncidentIsSeenFromBeginningToEnd(t *testing.T) {
 	out, errs := newScreen(), newScreen()
 	done := make(chan int)
 	go func() {
-		done <- run(ctx, freePorts("-rules", "testdata/quick.yaml", "-load", "100"), out, errs, quick)
+		done <- run(ctx, freePorts("-rules", "testdata/quick.yaml", "-load", "40"), out, errs, quick)
 	}()
 
 	text := out.waitFor(t, "the page's URL", 5*time.Second, pageURL.MatchString)
 	page := pageURL.FindStringSubmatch(text)[1]
 	out.waitFor(t, "the alerts", 40*time.Second, func(text string) bool {
-		return slices.Contains(story(text, "HighErrorRate"), "resolved") && slices.Contains(story(text, "HighLatency"), "resolved")
+		return slices.Contains(story(text, "HighErrorRate"), "resolved") &&
+			slices.Contains(story(text, "HighLatency"), "resolved") && strings.Contains(text, "incident ends")
 	})
 	for _, path := range []string{"", "api/v1/alerts", "api/connections?limit=5"} {
 		if status := statusOf(t, page+path); status != http.StatusOK {
@@ -51,16 +52,27 @@ func TestIncidentIsSeenFromBeginningToEnd(t *testing.T) {
 	}
 
 	text = out.String()
-	want := []string{"pending", "firing", "resolved"}
 	for _, alert := range []string{"HighErrorRate", "HighLatency"} {
-		if got := story(text, alert); !slices.Equal(got, want) {
-			t.Errorf("%s: got %v, want %v in:\n%s", alert, got, want, text)
+		got := story(text, alert)
+		if !inOrder(got, "pending", "firing", "resolved") || got[len(got)-1] != "resolved" {
+			t.Errorf("%s: got %v, want it pending, firing, and resolved in the end:\n%s", alert, got, text)
 		}
 	}
+	// Latency depends on how busy the machine is; errors do not.
 	calm, _, found := strings.Cut(text, "incident begins")
-	if !found || strings.Contains(calm, "pending") {
-		t.Errorf("an alert went pending before the incident:\n%s", text)
+	if !found || len(story(calm, "HighErrorRate")) > 0 {
+		t.Errorf("errors were seen before the incident:\n%s", text)
 	}
+}
+
+// inOrder says whether words has all of want in their order; others may stand between them.
+func inOrder(words []string, want ...string) bool {
+	for _, w := range words {
+		if len(want) > 0 && w == want[0] {
+			want = want[1:]
+		}
+	}
+	return len(want) == 0
 }
 
 // story returns the words of an alert's lines.
