@@ -1,0 +1,197 @@
+package otelnet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"testing/iotest"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+func TestClientRequest(t *testing.T) {
+	m := newMeter(t)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.URL.Path[1:])
+		w.WriteHeader(code)
+		io.WriteString(w, "body")
+	}))
+	defer srv.Close()
+	port := srv.Listener.Addr().(*net.TCPAddr).Port
+	tr := NewTransport(nil, m.option())
+	client := &http.Client{Transport: tr}
+	defer client.CloseIdleConnections()
+
+	for _, status := range []int{200, 404, 503} {
+		resp, err := client.Get(srv.URL + "/" + strconv.Itoa(status))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.sum(metricHTTPClientActive); got != 1 {
+			t.Errorf("active before the body's end: got %d, want 1", got)
+		}
+		if b, err := io.ReadAll(resp.Body); string(b) != "body" || err != nil {
+			t.Fatalf("body: got %q, %v", b, err)
+		}
+		if got := m.sum(metricHTTPClientActive); got != 0 {
+			t.Errorf("active after the body's end: got %d, want 0", got)
+		}
+		resp.Body.Close()
+		resp.Body.Close()
+		if got := m.sum(metricHTTPClientActive); got != 0 {
+			t.Errorf("active after close: got %d, want 0", got)
+		}
+
+		want := []attribute.KeyValue{
+			attribute.String("http.request.method", "GET"), attribute.Int("http.response.status_code", status),
+			attribute.String("server.address", "127.0.0.1"), attribute.Int("server.port", port),
+			attribute.String("network.protocol.name", "http"), attribute.String("network.protocol.version", "1.1"),
+		}
+		if status >= 400 {
+			want = append(want, errType(strconv.Itoa(status)))
+		}
+		found := false
+		for _, set := range m.attrSets(metricHTTPClientDuration) {
+			found = found || set == attribute.NewSet(want...)
+		}
+		if !found {
+			t.Errorf("status %d: got %s, want one with %v", status, encode(m.attrSets(metricHTTPClientDuration)...), want)
+		}
+	}
+	// Without a base the connections are counted too, and reused.
+	if got := m.sum(metricClientConnections, attribute.Int("server.port", port)); got != 1 {
+		t.Errorf("connections: got %d, want 1", got)
+	}
+	client.CloseIdleConnections()
+	eventually(t, "the pooled connection has ended", func() bool { return m.sum(metricClientActive) == 0 })
+}
+
+func TestClientErrorTypes(t *testing.T) {
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for want, tt := range map[string]struct {
+		ctx context.Context
+		url string
+	}{
+		"connection_refused": {context.Background(), "http://" + closedPort(t)},
+		"canceled":           {canceled, "http://127.0.0.1:1"},
+	} {
+		m := newMeter(t)
+		tr := NewTransport(nil, m.option())
+		req, _ := http.NewRequestWithContext(tt.ctx, "GET", tt.url, nil)
+		if _, err := tr.RoundTrip(req); err == nil {
+			t.Fatalf("%s: got no error", want)
+		}
+		if got := m.sum(metricHTTPClientDuration, errType(want)); got != 1 {
+			t.Errorf("requests with %q: got %d of %s, want 1", want, got, encode(m.attrSets(metricHTTPClientDuration)...))
+		}
+		if got := m.sum(metricHTTPClientActive); got != 0 {
+			t.Errorf("%s: active afterwards: got %d, want 0", want, got)
+		}
+	}
+}
+
+// fakeTransport answers what it is told to.
+type fakeTransport struct {
+	resp *http.Response
+	err  error
+	idle int
+}
+
+func (f *fakeTransport) RoundTrip(*http.Request) (*http.Response, error) { return f.resp, f.err }
+func (f *fakeTransport) CloseIdleConnections()                           { f.idle++ }
+
+func TestTransportKeepsClientSemantics(t *testing.T) {
+	m := newMeter(t)
+	base := &fakeTransport{}
+	client := &http.Client{Transport: NewTransport(base, m.option())}
+	send := func() (*http.Response, error) { return client.Get("http://example.com/") }
+
+	base.err = errors.New("base says no")
+	if _, err := send(); !errors.Is(err, base.err) {
+		t.Errorf("error: got %v, want the base's", err)
+	}
+
+	type socket struct{ io.ReadWriteCloser }
+	upgraded := socket{}
+	base.err, base.resp = nil, &http.Response{StatusCode: 101, Body: upgraded}
+	resp, err := send()
+	if err != nil || resp.Body != upgraded {
+		t.Errorf("the body of 101: got %T, %v, want the base's own", resp.Body, err)
+	}
+
+	base.resp = &http.Response{StatusCode: 204, Body: http.NoBody}
+	if resp, err := send(); err != nil || resp.Body != http.NoBody {
+		t.Errorf("no body: got %v, %v, want http.NoBody", resp.Body, err)
+	}
+
+	cut := errors.New("cut")
+	base.resp = &http.Response{StatusCode: 200, Body: io.NopCloser(iotest.ErrReader(cut))}
+	resp, err = send()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(resp.Body); err != cut {
+		t.Errorf("read: got %v, want %v", err, cut)
+	}
+	if got := m.sum(metricHTTPClientActive); got != 0 {
+		t.Errorf("active afterwards: got %d, want 0", got)
+	}
+
+	client.CloseIdleConnections()
+	if base.idle != 1 {
+		t.Errorf("CloseIdleConnections reached the base %d times, want 1", base.idle)
+	}
+}
+
+func TestClientHostsAreCapped(t *testing.T) {
+	m := newMeter(t)
+	tr := NewTransport(&fakeTransport{err: errors.New("no")}, m.option(), WithTargetLimit(3))
+	for i := range 50 {
+		req, _ := http.NewRequest("GET", "http://host"+strconv.Itoa(i)+".example/", nil)
+		tr.RoundTrip(req)
+	}
+	hosts := map[string]bool{}
+	for _, set := range m.attrSets(metricHTTPClientDuration) {
+		v, _ := set.Value("server.address")
+		hosts[v.AsString()] = true
+	}
+	if len(hosts) != 4 || !hosts["host0.example"] || !hosts[other] {
+		t.Errorf("got %v, want three hosts and %s", hosts, other)
+	}
+	if got := m.sum(metricHTTPClientDuration, attribute.String("server.address", other)); got != 47 {
+		t.Errorf("requests to %s: got %d, want 47", other, got)
+	}
+}
+
+func TestSplitHost(t *testing.T) {
+	for _, tt := range []struct {
+		https bool
+		host  string
+		want  target
+	}{
+		{false, "example.com", target{"example.com", 80}},
+		{true, "Example.COM", target{"example.com", 443}},
+		{true, "example.com:8443", target{"example.com", 8443}},
+		{false, "[::1]:99", target{"::1", 99}},
+		{false, "[::1]", target{"::1", 80}},
+		{false, "example.com:", target{"example.com", 80}},
+		{false, "", target{"", 80}},
+	} {
+		if got := splitHost(tt.https, tt.host); got != tt.want {
+			t.Errorf("%q: got %v, want %v", tt.host, got, tt.want)
+		}
+	}
+}
+
+func TestTransportPassesBadRequestsOn(t *testing.T) {
+	tr := NewTransport(nil, newMeter(t).option())
+	if _, err := tr.RoundTrip(&http.Request{}); err == nil {
+		t.Error("a request without URL: got no error")
+	}
+}
