@@ -12,7 +12,11 @@ import (
 
 // fail answers with one error in the form that Prometheus' API uses, for all paths alike.
 func fail(w http.ResponseWriter, code int, kind, text string) {
-	body, err := json.Marshal(map[string]string{"status": "error", "errorType": kind, "error": text})
+	body, err := json.Marshal(struct {
+		Status    string `json:"status"`
+		ErrorType string `json:"errorType"`
+		Error     string `json:"error"`
+	}{"error", kind, text})
 	if err != nil {
 		return // strings always encode
 	}

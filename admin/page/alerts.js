@@ -1,13 +1,15 @@
 // The alert strip and the table of rules.
-import { el } from "./dom.js";
+import { el, set } from "./dom.js";
 import { clock, count, duration, seconds } from "./format.js";
 
 // The shown labels leave out what the chip says anyway.
 const said = new Set(["alertname", "severity"]);
 
 export class Alerts {
-  constructor(strip, rules) {
+  // said is where a screen reader hears of changes: of states only, not of each new value.
+  constructor(strip, rules, said) {
     this.strip = strip;
+    this.said = said;
     this.body = el("tbody");
     this.note = el("p", { class: "note" });
     this.table = el("table", {}, el("thead", {}, el("tr", {},
@@ -27,8 +29,9 @@ export class Alerts {
         `${clock(s.from)} – ${clock(s.to)}`));
     }
     if (!chips.length) chips.push(el("span", { class: "chip" }, this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
+    set(this.said, active.map((a) => `${a.labels.alertname} ${a.state}`).sort().join(", "));
     const text = chips.map((c) => c.className + c.textContent).join("|");
-    if (text === this.shown) return; // untouched, so that it is not read out again
+    if (text === this.shown) return; // untouched, so that a selection in it stays
     this.shown = text;
     this.strip.replaceChildren(...chips);
   }

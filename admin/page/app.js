@@ -10,7 +10,7 @@ import { Table } from "./table.js";
 import { Tiles } from "./tiles.js";
 
 const $ = (id) => document.getElementById(id);
-const ranges = [1, 5, 15];
+const ranges = [1, 5, 15, 60]; // minutes; the last only where the history reaches so far
 const url = new URLSearchParams(location.search);
 const pick = (name, fallback, allowed) => (allowed.includes(url.get(name)) ? url.get(name) : fallback);
 
@@ -48,7 +48,7 @@ const cursor = {
 const panels = makePanels(cursor);
 $("charts").append(...panels.map((p) => p.root));
 const tiles = new Tiles($("tiles"));
-const alerts = new Alerts($("alerts"), $("rules"));
+const alerts = new Alerts($("alerts"), $("rules"), $("said"));
 const table = new Table($("connections"), view.table, (q) => getJSON("/api/connections?" + q), save);
 
 let asked = false;
@@ -92,6 +92,7 @@ async function load() {
   }
   status = s;
   set($("service"), s.service.name || "otelnet");
+  $("range").lastChild.hidden = s.history.keepSeconds < 3600;
   document.title = `${s.service.name || "otelnet"} · otelnet`;
   columns.clear();
   columns.append(h);
@@ -140,13 +141,15 @@ function check(button, on) {
 }
 
 for (const m of ranges) {
-  $("range").append(el("button", { type: "button", role: "radio", value: m, onclick: () => { setRange(m); live.restart(); } }, `${m} min`));
+  $("range").append(el("button", { type: "button", role: "radio", value: m, hidden: m === 60, onclick: () => { setRange(m); live.restart(); } },
+    m === 60 ? "1 h" : `${m} min`));
 }
 $("range").addEventListener("keydown", (e) => {
   const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[e.key];
   if (!by) return;
   e.preventDefault();
-  const next = $("range").children[(ranges.indexOf(view.range) + by + ranges.length) % ranges.length];
+  const shown = [...$("range").children].filter((b) => !b.hidden);
+  const next = shown[(shown.findIndex((b) => Number(b.value) === view.range) + by + shown.length) % shown.length];
   next.focus();
   next.click();
 });

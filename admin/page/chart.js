@@ -1,5 +1,6 @@
 // A panel with a canvas of lines, areas or stacked areas over time.
 import { el, set } from "./dom.js";
+import { tick } from "./format.js";
 import { colour, crosshair, frame, labels, linearTicks, logTicks, nearest, surface } from "./axis.js";
 
 // Panel is the card around a canvas: title, legend with values, the calm word when there is nothing to draw, pointer and keys.
@@ -81,7 +82,7 @@ export class Chart extends Panel {
     const stacks = options.stacked ? stack(this.data) : this.data;
     const y = this.scale(s, stacks);
     const x = frame(s, this.box, signals);
-    labels(s, this.box, y.ticks.map((v) => [y(v), options.format(v)]));
+    labels(s, this.box, y.ticks.map((v) => [y(v), tick(options.format(v))]));
     ctx.save();
     ctx.beginPath();
     ctx.rect(this.box.left, this.box.top - 2, this.box.right - this.box.left, this.box.bottom - this.box.top + 3);

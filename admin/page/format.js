@@ -48,10 +48,13 @@ export function clock(ms, withSeconds = true) {
   return `${two(t.getHours())}:${two(t.getMinutes())}` + (withSeconds ? `:${two(t.getSeconds())}` : "");
 }
 
-// change tells how far v is from before: ▲12 %, ▼3 %, or nothing when it makes no sense to say.
+// change tells how far v is from before: ▲12 %, ▼3 %, ▲8×, or nothing when it makes no sense to say.
 export function change(v, before) {
   if (!known(v) || !known(before) || before === 0 || v === before) return "";
   const p = (v / before - 1) * 100;
   if (Math.abs(p) < 0.5) return "";
-  return (p > 0 ? "▲" : "▼") + (Math.abs(p) >= 1000 ? ">999" : Math.abs(p).toFixed(0)) + " %";
+  return p >= 200 ? `▲${count(Math.round(v / before))}×` : (p > 0 ? "▲" : "▼") + Math.abs(p).toFixed(0) + " %";
 }
+
+// tick shortens what format says for a round number on an axis: 10 ms for 10.0 ms.
+export const tick = (text) => text.replace(/\.0+(?=\D)|(\.\d*?[1-9])0+(?=\D)/, "$1");

@@ -1,5 +1,6 @@
 // How many requests took how long: a row for each bucket, a column for each few pixels of time.
 import { set, el } from "./dom.js";
+import { tick } from "./format.js";
 import { crosshair, frame, isDark, labels, surface } from "./axis.js";
 import { Panel } from "./chart.js";
 
@@ -37,7 +38,7 @@ export class Heatmap extends Panel {
     const top = (b) => box.bottom - (b - low + 1) * height;
     const x = frame(s, box, signals);
     const ys = [], every = Math.ceil(16 / height);
-    for (let b = low; b <= high && b < h.bounds.length; b++) if ((b - low) % every === 0) ys.push([top(b), this.options.format(h.bounds[b])]);
+    for (let b = low; b <= high && b < h.bounds.length; b++) if ((b - low) % every === 0) ys.push([top(b), tick(this.options.format(h.bounds[b]))]);
     labels(s, box, ys.filter(([y]) => y > box.top + 4));
     let most = 0;
     for (const c of cells) for (const v of c.rates) most = Math.max(most, v);
@@ -88,9 +89,8 @@ export class Heatmap extends Panel {
     const { histogram: h, options } = this, time = this.cursor.time;
     const cell = time === null ? cells[cells.length - 1] : cells.find((c) => time > c.from && time <= c.to);
     if (!cell) return set(this.told, "–");
-    const between = (b) => (b === 0 ? `up to ${options.format(h.bounds[0])}`
-      : b >= h.bounds.length ? `over ${options.format(h.bounds[b - 1])}`
-        : `${options.format(h.bounds[b - 1])} to ${options.format(h.bounds[b])}`);
+    const bound = (b) => tick(options.format(h.bounds[b]));
+    const between = (b) => (b === 0 ? `up to ${bound(0)}` : b >= h.bounds.length ? `over ${bound(b - 1)}` : `${bound(b - 1)} to ${bound(b)}`);
     const at = this.cursor.where?.panel === this ? bucketAt(this.cursor.where.y) : -1;
     const busiest = cell.rates.indexOf(Math.max(...cell.rates));
     const b = at >= 0 && at < cell.rates.length ? at : busiest;

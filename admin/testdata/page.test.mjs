@@ -104,3 +104,10 @@ test("numbers for people", () => {
     [format.duration(11520), "3h12m"], [format.duration(65), "1m05s"], [format.change(110, 100), "▲10 %"], [format.change(1, 0), ""],
   ]) assert.equal(got, want);
 });
+
+test("ticks and changes are short", () => {
+  for (const [got, want] of [
+    [format.tick("10.0 ms"), "10 ms"], [format.tick("2.50 s"), "2.5 s"], [format.tick("1.00 s"), "1 s"], [format.tick("100 ms"), "100 ms"],
+    [format.tick("20 MB"), "20 MB"], [format.change(1500, 100), "▲15×"], [format.change(50, 100), "▼50 %"],
+  ]) assert.equal(got, want);
+});
