@@ -4,7 +4,7 @@
 //
 // It needs Linux, Debian's packages and one build before the first run:
 //
-//	apt-get install --no-install-recommends prometheus prometheus-alertmanager influxdb influxdb-client
+//	apt-get install --no-install-recommends prometheus prometheus-alertmanager influxdb docker-compose
 //	e2e/build.sh
 //	cd e2e && go test ./...
 //

@@ -3,7 +3,7 @@
 // Package compose starts docker-compose.yml as a user does, with the ports it publishes, and looks at every end of it. It is
 // left out of an ordinary test run because it needs a Docker daemon, and ports that may be taken:
 //
-//	go test -count=1 -tags compose ./compose
+//	go test -count=1 -timeout 30m -tags compose ./compose
 package compose
 
 import (
