@@ -136,7 +136,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // clock is a stopwatch's mm:ss.
 func (c *console) clock(at time.Time) string {
-	d := max(0, at.Sub(c.start)).Round(time.Second)
+	d := max(0, at.Sub(c.start)).Truncate(time.Second)
 	return fmt.Sprintf("%02d:%02d", int(d.Minutes()), int(d.Seconds())%60)
 }
 

@@ -51,7 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, t timing)
 		ctx, cancel = context.WithTimeout(ctx, s.duration)
 		defer cancel()
 	}
-	if err := serve(ctx, s, t, newConsole(stdout, stderr, s.json)); err != nil {
+	err = serve(ctx, s, t, newConsole(stdout, stderr, s.json))
+	if err != nil && !(ctx.Err() != nil && errors.Is(err, ctx.Err())) { // told to end while starting is an orderly end
 		fmt.Fprintln(stderr, "demo-service:", oneLine(err))
 		return 1
 	}

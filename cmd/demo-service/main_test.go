@@ -22,8 +22,8 @@ func freePorts(more ...string) []string {
 	return append([]string{"-addr", "127.0.0.1:0", "-tls", "127.0.0.1:0", "-echo", "127.0.0.1:0", "-admin", "127.0.0.1:0"}, more...)
 }
 
-// quick is a timing for rules with windows of about a second.
-var quick = timing{incidentAfter: time.Second, incidentFor: 3 * time.Second, tick: 100 * time.Millisecond}
+// quick is a timing for rules with windows of two seconds.
+var quick = timing{incidentAfter: time.Second, incidentFor: 4 * time.Second, tick: 100 * time.Millisecond}
 
 // runFor runs the program and returns its exit status and what it printed.
 func runFor(t *testing.T, args ...string) (status int, stdout, stderr string) {

@@ -26,6 +26,18 @@ const (
 // maxBody bounds what one request may upload or download.
 const maxBody = 64 << 20
 
+// index is for those who try the bare address.
+const index = `The demo-service of the otelnet agent. Its routes:
+
+GET  /api/data       10 ms
+GET  /api/users      50 ms
+GET  /api/slow       400 ms
+GET  /api/fail       always 500
+GET  /api/health
+GET  /api/download   ?bytes=, a mebibyte without it
+POST /api/upload
+`
+
 // routes returns the service's mux.
 func routes(db *database) *http.ServeMux {
 	mux := http.NewServeMux()
@@ -42,6 +54,7 @@ func routes(db *database) *http.ServeMux {
 		answer(w, r, errors.New("this route always fails"), nil)
 	})
 	mux.HandleFunc("GET /api/health", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, index) })
 	mux.HandleFunc("POST /api/upload", upload)
 	mux.HandleFunc("GET /api/download", download)
 	return mux

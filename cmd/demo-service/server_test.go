@@ -28,6 +28,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/api/download?bytes=-1", "", 400, "bytes must be 0 to 67108864"},
 		{"GET", "/api/download?bytes=67108865", "", 400, "bytes must be 0 to 67108864"},
 		{"GET", "/api/download?bytes=x", "", 400, "bytes must be 0 to 67108864"},
+		{"GET", "/", "", 200, "/api/users"},
 		{"GET", "/nothing", "", 404, ""},
 	}
 	mux := routes(&database{})
