@@ -2,7 +2,10 @@ package otelnet
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,17 +67,30 @@ func wrapTCP(inner *net.TCPConn, ep *endpoint, mode counting) net.Conn {
 
 // kernelCounts returns the socket if the kernel's counts of it can be used, else nil.
 func kernelCounts(c *net.TCPConn) syscall.RawConn {
+	if kernelLacksCounts.Load() {
+		return nil
+	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil
 	}
 	rd := readers.Get().(*tcpinfo.Reader)
 	defer readers.Put(rd)
-	if !rd.PlainTCP(raw) || rd.Read(raw) != nil {
+	if !rd.PlainTCP(raw) {
+		return nil
+	}
+	probe.Do(func() { kernelLacksCounts.Store(errors.Is(rd.Read(raw), errors.ErrUnsupported)) })
+	if kernelLacksCounts.Load() {
 		return nil
 	}
 	return raw
 }
+
+// Whether the kernel has byte counts at all is asked once, of the first connection.
+var (
+	probe             sync.Once
+	kernelLacksCounts atomic.Bool
+)
 
 // open puts the connection in the table and in its endpoint's counts.
 func (s *ConnStats) open(ep *endpoint, local, peer net.Addr) {
@@ -102,20 +118,16 @@ func (s *ConnStats) writeDone(n int, err error) {
 	s.writeEnded(err)
 }
 
-// readEnded and writeEnded follow each call whose bytes the kernel counts.
+// readEnded and writeEnded follow each call whose bytes the kernel counts. They are small enough to be inlined.
 func (s *ConnStats) readEnded(err error) {
-	if err != nil {
-		s.noteRead(err)
-	} else if s.flags.Load()&flagsSlow != 0 {
-		s.afterIO()
+	if err != nil || s.flags.Load()&flagsSlow != 0 {
+		s.afterRead(err)
 	}
 }
 
 func (s *ConnStats) writeEnded(err error) {
-	if err != nil {
-		s.noteWrite(err)
-	} else if s.flags.Load()&flagsSlow != 0 {
-		s.afterIO()
+	if err != nil || s.flags.Load()&flagsSlow != 0 {
+		s.afterWrite(err)
 	}
 }
 

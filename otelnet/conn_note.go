@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// afterIO is called when a read or write was successful but a flag asks for more. It is off the shortest path.
-func (s *ConnStats) afterIO() {
-	s.flags.And(^flagTimedOut)
+// afterRead and afterWrite follow the calls that failed, and those after which a flag asks for more. They stay calls
+// of their own, so that the test before them is inlined into every Read and Write.
+//
+//go:noinline
+func (s *ConnStats) afterRead(err error) {
+	if err == io.EOF {
+		s.flags.Or(flagEOF)
+		err = nil
+	}
+	s.afterWrite(err)
+}
+
+//go:noinline
+func (s *ConnStats) afterWrite(err error) {
 	if s.has(flagFinal) && s.raw == nil {
 		// The connection was closed while this call moved its bytes: nobody else will fold them in.
 		s.mu.Lock()
 		s.foldLocked()
 		s.mu.Unlock()
 	}
-}
-
-// noteRead looks at the error of a read, noteWrite at that of a write.
-func (s *ConnStats) noteRead(err error) {
-	if err == io.EOF {
-		s.flags.Or(flagEOF)
+	switch {
+	case err == nil:
 		s.flags.And(^flagTimedOut)
-		return
-	}
-	s.noteWrite(err)
-}
-
-func (s *ConnStats) noteWrite(err error) {
-	if s.has(flagClosed) {
-		return // our own close woke the call up
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	case s.has(flagClosed):
+		// Our own close woke the call up.
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		// An HTTP/1 server ends each of its background reads by a deadline in the past. That is no timeout.
 		if !s.has(flagAborting) {
 			s.flags.Or(flagTimedOut)
 		}
-		return
+	default:
+		s.noteFailure(err)
 	}
-	s.noteFailure(err)
 }
 
 // noteFailure keeps the first error that ends the connection; what follows it is mostly its echo.
@@ -59,7 +59,7 @@ func (s *ConnStats) noteTransfer(err error) {
 		err = op
 	}
 	if op = nil; errors.As(err, &op) && op.Addr == s.peer {
-		s.noteWrite(err)
+		s.afterWrite(err)
 	}
 }
 
