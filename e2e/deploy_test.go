@@ -39,6 +39,22 @@ func TestDeployedFilesAreValid(t *testing.T) {
 	}
 }
 
+// The compose file's rules are the demo's own and one more place to tell; nothing else may differ.
+func TestComposeRulesAreTheDemosOwn(t *testing.T) {
+	own, err := os.ReadFile(filepath.Join(stack.Root(), "cmd", "demo-service", "rules.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	composed, err := os.ReadFile(filepath.Join(stack.Root(), "deploy", "demo", "rules.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	added, ok := strings.CutPrefix(string(composed), string(own))
+	if !ok || strings.Count(added, "notify:") != 1 {
+		t.Errorf("deploy/demo/rules.yaml is not cmd/demo-service/rules.yaml followed by notify, but ends with:\n%s", added)
+	}
+}
+
 // metricName finds the metrics of a dashboard's query: names before a brace.
 var metricName = regexp.MustCompile(`[a-z_:]+\{`)
 
