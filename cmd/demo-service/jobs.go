@@ -88,9 +88,17 @@ func (c *clients) jobs() []job {
 			job{"plain text to TLS", 1, c.plainToTLS})
 	}
 	if c.tcp != "" {
-		list = append(list, job{"tcp echo", 3, c.echo("tcp", c.tcp)}, job{"udp echo", 2, c.echo("udp", c.udp)})
+		list = append(list, job{"tcp echo", 3, c.echo("tcp", byName(c.tcp))}, job{"udp echo", 2, c.echo("udp", c.udp)})
 	}
 	return list
+}
+
+// byName turns a loopback address into one that has to be looked up, so that name resolution is seen too.
+func byName(addr string) string {
+	if host, port, err := net.SplitHostPort(addr); err == nil && host == "127.0.0.1" {
+		return net.JoinHostPort("localhost", port)
+	}
+	return addr
 }
 
 // get reads the whole answer, whatever its status.
