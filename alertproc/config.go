@@ -76,6 +76,7 @@ type Rule struct {
 
 	Warn, Crit *Threshold // at least one; with both, Crit lies beyond Warn
 
+	Match         Match         // how many of the last evaluations it must hold at, in place of For; the zero Match means the last one
 	For           time.Duration // how long the condition holds before the alert fires; 0 means at once
 	KeepFiringFor time.Duration // how long a firing alert goes on after the condition ended; 0 means not at all
 
@@ -89,6 +90,11 @@ type Rule struct {
 	// Alert.Capture; this package records nothing itself.
 	Capture []string
 }
+
+// Match asks for a condition that holds at N of the last Of evaluations, for values that cross a bound and come back
+// too often to stay beyond it for long. The alert is pending from the first of them, fires at the N-th, and ends when
+// fewer than N of the last are left. Of is at most 64.
+type Match struct{ N, Of int }
 
 // Sample is one value computed by a Rule's Func.
 type Sample struct {
@@ -188,7 +194,7 @@ type AlertmanagerNotify struct {
 	URL      string        // its base, to which api/v2/alerts is added; credentials in it are used and never shown
 	Timeout  time.Duration // of one attempt; 0 means DefaultTimeout
 	Resend   time.Duration // between repetitions; 0 means DefaultResend
-	KeepDots bool          // send http.route as it is; false sends http_route, which Alertmanager before 0.27 needs
+	KeepDots bool          // send http.route as it is; false sends http_route, since Alertmanager 0.25 refuses dots
 }
 
 // Notifier is told of alerts by code of the user's.

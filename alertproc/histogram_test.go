@@ -177,7 +177,8 @@ func TestViewsMakeThresholdsExact(t *testing.T) {
 	cfg := Config{Groups: []Group{{Name: "g", Every: 10 * time.Second, Rules: []Rule{
 		{Alert: "A", Metric: "lat", Value: Value{Aggregation: Quantile, Arg: 0.9, Over: time.Minute}, Warn: Above(0.3).WithClear(0.28), Crit: Above(0.31)},
 		{Alert: "B", Metric: "lat", Value: Value{Aggregation: FractionAbove, Arg: 0.33, Over: time.Minute}, Warn: Above(0.5)},
-		{Alert: "C", Metric: "size", Value: Value{Aggregation: Quantile, Arg: 0.9, Over: time.Minute}, Warn: Above(1e6)},
+		{Alert: "C", Metric: "size", Value: Value{Aggregation: Quantile, Arg: 0.9, Over: time.Minute}, Warn: Above(123456)},
+		{Alert: "G", Metric: "items", Value: Value{Aggregation: Quantile, Arg: 0.9, Over: time.Minute}, Warn: Above(123456)},
 		{Alert: "D", Metric: "own", Value: Value{Aggregation: Quantile, Arg: 0.9, Over: time.Minute}, Warn: Above(7)},
 		{Alert: "E", Metric: "gauge", Warn: Above(7)},
 		{Alert: "F", Metric: "rate", Value: Value{Aggregation: Rate, Over: time.Minute}, Warn: Above(7)},
@@ -185,7 +186,7 @@ func TestViewsMakeThresholdsExact(t *testing.T) {
 	reader := sdk.NewManualReader()
 	provider := sdk.NewMeterProvider(sdk.WithReader(reader), sdk.WithView(Views(cfg)...))
 	meter := provider.Meter("test")
-	for _, in := range []struct{ name, unit string }{{"lat", "s"}, {"size", "By"}, {"own", "s"}, {"rate", "s"}} {
+	for _, in := range []struct{ name, unit string }{{"lat", "s"}, {"size", "By"}, {"items", "{item}"}, {"own", "s"}, {"rate", "s"}} {
 		h, err := meter.Float64Histogram(in.name, metric.WithUnit(in.unit), metric.WithExplicitBucketBoundaries(1, 2))
 		if err != nil {
 			t.Fatal(err)
@@ -220,8 +221,13 @@ func TestViewsMakeThresholdsExact(t *testing.T) {
 	if got, want := bounds["own"], []float64{1, 2, 3, 7}; !slices.Equal(got, want) {
 		t.Errorf("bounds of own: got %v, want %v", got, want)
 	}
-	if got, want := bounds["size"], append(slices.Clone(sdkBounds), 1e6); !slices.Equal(got, want) {
-		t.Errorf("bounds of size: got %v, want %v", got, want)
+	for _, v := range []float64{0, 100, 10000, 123456, 1e8} {
+		if !slices.Contains(bounds["size"], v) {
+			t.Errorf("bounds of size %v lack %g", bounds["size"], v)
+		}
+	}
+	if got, want := bounds["items"], append(slices.Clone(sdkBounds), 123456); !slices.Equal(got, want) {
+		t.Errorf("bounds of items: got %v, want the SDK's and the threshold %v", got, want)
 	}
 	if got, want := bounds["rate"], []float64{1, 2}; !slices.Equal(got, want) {
 		t.Errorf("bounds of a histogram no quantile reads: got %v, want its own %v", got, want)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -21,11 +23,11 @@ var (
 	fileKeys  = []string{"groups", "notify"}
 	groupKeys = []string{"name", "every", "rules"}
 	ruleKeys  = []string{
-		"alert", "metric", "where", "by", "value", "ratio", "over", "min_count", "min_total", "warn", "crit", "for",
+		"alert", "metric", "where", "by", "value", "ratio", "over", "min_count", "min_total", "warn", "crit", "for", "match",
 		"keep_firing_for", "no_data", "after", "labels", "annotations", "capture",
 	}
 	// laterKeys belong to the format but not to this version. They are told apart from misspelt ones.
-	laterKeys     = []string{"match", "slo", "objective", "period", "burn", "absent"}
+	laterKeys     = []string{"slo", "objective", "period", "burn", "absent"}
 	thresholdKeys = []string{"above", "below", "clear"}
 	selectorKeys  = []string{"metric", "where"}
 	notifyKeys    = []string{"log", "webhook", "alertmanager"}
@@ -163,6 +165,8 @@ func (l *loader) rule(k key) Rule {
 			r.Crit = l.threshold(k)
 		case "for":
 			r.For = l.duration(k)
+		case "match":
+			r.Match = l.match(k)
 		case "keep_firing_for":
 			r.KeepFiringFor = l.duration(k)
 		case "no_data":
@@ -243,6 +247,19 @@ func (l *loader) value(k key) Value {
 }
 
 func (v Value) takesArg() bool { return v.Aggregation == Quantile || v.Aggregation == FractionAbove }
+
+// match reads "3/5".
+func (l *loader) match(k key) (m Match) {
+	s := l.text(k)
+	n, of, ok := strings.Cut(s, "/")
+	var err1, err2 error
+	m.N, err1 = strconv.Atoi(n)
+	m.Of, err2 = strconv.Atoi(of)
+	if (!ok || err1 != nil || err2 != nil) && !l.pos.bad[k.path] {
+		l.fail(k.value, k.path, "match: %q is not of the form 3/5, which means 3 of the last 5 evaluations", s)
+	}
+	return m
+}
 
 func (l *loader) ratio(k key) *Ratio {
 	var r Ratio

@@ -113,6 +113,12 @@ func (p *Processor) Evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.ResourceMetrics) (changes []Transition, err error) {
 	p.evalMu.Lock()
 	defer p.evalMu.Unlock()
+	defer func() {
+		// What goes wrong here must not take the service down that is watched.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("alertproc: evaluate: panicked: %v", r)
+		}
+	}()
 	if p.down.Load() {
 		return nil, fmt.Errorf("alertproc: evaluate: %w", ErrShutdown)
 	}
@@ -147,10 +153,14 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 		g.last = at
 	}
 	p.send(e, at, changes)
-	p.mu.Lock()
-	e.sweep(at, now)
-	p.mu.Unlock()
+	p.sweep(at, now)
 	return changes, errors.Join(errs...)
+}
+
+func (p *Processor) sweep(at time.Time, now int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.engine.sweep(at, now)
 }
 
 // apply moves the state of the rule's instances by their new readings.

@@ -341,7 +341,7 @@ func realistic(rules, series int) (Config, *metricdata.ResourceMetrics) {
 		key := fmt.Sprintf("route=/%d status=%d", i%(each/4+1), i%4)
 		counts[key], gauges[key], obs[key] = float64(i), float64(i), []float64{0.3}
 	}
-	rm := snapshot(named("c", counter(counts)), named("g", gauge(gauges)), named("h", histogramOf(secondBounds[:14], obs)))
+	rm := snapshot(named("c", counter(counts)), named("g", gauge(gauges)), named("h", histogramOf(secondBounds[5:19], obs)))
 	cfg := Config{MeterProvider: noop.NewMeterProvider(), MaxInstances: series}
 	g := Group{Name: "g", Every: 5 * time.Second}
 	for i := range rules {

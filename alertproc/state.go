@@ -3,6 +3,7 @@ package alertproc
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 )
 
@@ -28,6 +29,7 @@ type levelState struct {
 	fired     time.Time     // when it went to firing
 	paused    time.Duration // how much of the time since active does not count towards `for`
 	keepSince time.Time     // when the condition ended that KeepFiringFor bridges; zero if it holds
+	held      uint64        // with Match: the last evaluations, the newest in the lowest bit
 }
 
 // resolvedAlert is kept so that the resolve reaches an Alertmanager that was away.
@@ -113,11 +115,11 @@ func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
 		case readWait:
 			l.pause(elapsed)
 		case readAbsent:
-			l.force(at, r.For)
+			l.force(at, r.For, r.Match)
 		case readFew:
-			l.step(false, at, r.For, r.KeepFiringFor)
+			r.levelStep(l, false, at)
 		default:
-			l.step(r.holds(inst.read.value, i, l.state == StateFiring), at, r.For, r.KeepFiringFor)
+			r.levelStep(l, r.holds(inst.read.value, i, l.state == StateFiring), at)
 		}
 	}
 }
@@ -158,6 +160,35 @@ func (r *rule) bound(level int) float64 {
 	return 0
 }
 
+// levelStep applies the rule's way to wait.
+func (r *rule) levelStep(l *levelState, holds bool, at time.Time) {
+	if r.Match.Of == 0 {
+		l.step(holds, at, r.For, r.KeepFiringFor)
+		return
+	}
+	l.held <<= 1
+	if holds {
+		l.held |= 1
+	}
+	l.held &= math.MaxUint64 >> (maxMatch - r.Match.Of)
+	held := l.held
+	switch n := bits.OnesCount64(held); {
+	case n >= r.Match.N:
+		l.step(true, at, 0, r.KeepFiringFor)
+	case l.state != StateFiring && n > 0:
+		if l.state == StateInactive {
+			l.state, l.active = StatePending, at
+		}
+	default:
+		// An alert that ends forgets what it held for. Otherwise it would be pending at once.
+		l.step(false, at, 0, r.KeepFiringFor)
+		if l.state == StateInactive {
+			held = 0
+		}
+	}
+	l.held = held // step resets the whole level when it begins and when it ends
+}
+
 func (l *levelState) step(holds bool, at time.Time, hold, keep time.Duration) {
 	if !holds {
 		if l.state == StateFiring && keep > 0 {
@@ -195,7 +226,7 @@ func (l *levelState) pause(elapsed time.Duration) {
 }
 
 // force makes the level fire whatever its hold is: no_data has waited already. A negative pause makes up for the hold.
-func (l *levelState) force(at time.Time, hold time.Duration) {
+func (l *levelState) force(at time.Time, hold time.Duration, m Match) {
 	l.keepSince = time.Time{}
 	if l.state == StateFiring {
 		return
@@ -204,6 +235,9 @@ func (l *levelState) force(at time.Time, hold time.Duration) {
 		l.active = at
 	}
 	l.state, l.fired = StateFiring, at
+	if m.Of > 0 {
+		l.held = math.MaxUint64 >> (maxMatch - m.N)
+	}
 	l.paused = min(l.paused, at.Sub(l.active)-hold)
 }
 
@@ -353,6 +387,8 @@ func (r *rule) reason(inst *instance, from, to State, level int, at time.Time) s
 		return fmt.Sprintf("now %s: value %s, threshold %s", levelNames[level], rounded(read.value), bound)
 	case from == StateFiring:
 		return fmt.Sprintf("hold raised to %s", shortDuration(r.For))
+	case to == StateFiring && r.Match.Of > 0:
+		return fmt.Sprintf("value %s %s %s at %d of %d evaluations", rounded(read.value), direction, bound, r.Match.N, r.Match.Of)
 	case to == StateFiring && r.For > 0:
 		return fmt.Sprintf("value %s %s %s for %s", rounded(read.value), direction, bound, shortDuration(r.For))
 	default:

@@ -43,6 +43,13 @@ func TestStates(t *testing.T) {
 		{"hysteresis below", Rule{Warn: Below(10).WithClear(12)}, "11 9 11 12", "- w w -"},
 		{"keep firing after clear", Rule{Warn: Above(10).WithClear(8), KeepFiringFor: 20 * s}, "11 9 8 9 8 8 8", "w w w w w w -"},
 
+		{"match", Rule{Match: Match{2, 3}}, "20 5 20 5 5 20 5 5 5", "p p w - - p p p -"},
+		{"match of all", Rule{Match: Match{2, 2}}, "20 5 20 20 5", "p p p w -"},
+		{"match fires while below", Rule{Match: Match{1, 2}}, "20 5 5", "w w -"},
+		{"match and keep firing", Rule{Match: Match{2, 3}, KeepFiringFor: 20 * s}, "20 20 5 5 5 5 20", "p w w w w - p"},
+		{"no data does not count for match", Rule{Match: Match{2, 3}}, "20 _ _ _ 20 5", "p p p p w w"},
+		{"no data fires with match", Rule{Match: Match{2, 3}, NoData: NoDataFire}, "5 _ 5 5", "- w w -"},
+
 		{"warn and crit", Rule{Crit: Above(100)}, "20 200 20 5", "w c w -"},
 		{"at once crit", Rule{Crit: Above(100)}, "200 5", "c -"},
 		{"crit holds on its own", Rule{Crit: Above(100), For: 20 * s}, "20 20 20 200 200 200 20", "p p w w w c w"},

@@ -13,6 +13,9 @@ import (
 // captures lists the evidence a rule may ask for.
 var captures = []string{"trace", "cpu", "heap", "goroutine"}
 
+// maxMatch is how many evaluations a level remembers.
+const maxMatch = 64
+
 // instrumentName is the OpenTelemetry API's syntax for instrument names.
 var instrumentName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.\-/]{0,254}$`)
 
@@ -76,6 +79,14 @@ func (c *checker) rule(path string, g Group, r Rule) {
 	c.thresholds(path, name, r)
 	if r.For < 0 {
 		c.fail(path+".for", "%s: for is negative: %s", name, r.For)
+	}
+	if m := r.Match; m != (Match{}) {
+		switch {
+		case r.For != 0:
+			c.fail(path+".match", "%s: match and for are two ways to wait, want one of them", name)
+		case m.N < 1 || m.Of < m.N || m.Of > maxMatch:
+			c.fail(path+".match", "%s: match %d/%d: want at least 1 of at most %d evaluations", name, m.N, m.Of, maxMatch)
+		}
 	}
 	if r.KeepFiringFor < 0 {
 		c.fail(path+".keep_firing_for", "%s: keep_firing_for is negative: %s", name, r.KeepFiringFor)

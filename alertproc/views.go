@@ -7,13 +7,17 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 )
 
-// The bounds an instrument has if neither Config.Bounds nor a View says otherwise.
+// The bounds a view starts from if Config.Bounds does not name the instrument. They hold all bounds that instruments of
+// the unit usually advise, and more, so that nothing such an instrument can tell is lost.
 var (
-	// secondBounds are the semantic conventions' for durations, which every duration instrument advises, and longer
-	// ones for connections and the like, so that nothing an instrument can tell is lost.
+	// secondBounds are the semantic conventions' for durations, finer ones for what the kernel and the runtime measure,
+	// and longer ones for connections.
 	secondBounds = []float64{
-		0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 120, 300, 600, 1800, 3600,
+		0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+		0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+		30, 60, 120, 300, 600, 1800, 3600,
 	}
+	byteBounds = []float64{0, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 	// sdkBounds are the SDK's own default.
 	sdkBounds = []float64{0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000}
 )
@@ -23,8 +27,8 @@ var (
 // There is one view for each histogram that such a rule reads.
 //
 // A View replaces the bounds an instrument advises, and cannot read them. So each view starts from cfg.Bounds for that
-// name if it is there; else, for instruments in seconds, from the bounds of the semantic conventions and some up to an
-// hour; else from the SDK's default bounds. Name instruments with other bounds in cfg.Bounds. Two more things to know:
+// name if it is there; else, by the instrument's unit, from bounds for seconds between 0.1 ms and an hour, or for
+// bytes up to 1 GB; else from the SDK's default bounds. Name instruments with others in cfg.Bounds. Two more things to know:
 // a histogram that already has a view of yours gets a second stream from this one (leave it out with a wrapper
 // around the returned View), and one that is exponential by the reader's choice becomes explicit. Views are fixed when
 // the MeterProvider is made; thresholds changed by Reload are interpolated.
@@ -79,6 +83,8 @@ func boundsView(name string, own, thresholds []float64) metric.View {
 		case base != nil:
 		case in.Unit == "s":
 			base = secondBounds
+		case in.Unit == "By":
+			base = slices.Concat(sdkBounds, byteBounds)
 		default:
 			base = sdkBounds
 		}

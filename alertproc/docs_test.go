@@ -1,0 +1,51 @@
+package alertproc
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const reference = "../docs/alerting.md"
+
+// The first example of the reference is a whole file, and every key is described there.
+func TestReference(t *testing.T) {
+	data, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	_, example, _ := strings.Cut(text, "    groups:\n")
+	example, _, _ = strings.Cut(example, "\nA file with")
+	example = strings.ReplaceAll("    groups:\n"+example, "\n    ", "\n")
+	cfg, err := Load(reference, strings.NewReader(strings.TrimPrefix(example, "    ")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Groups) != 1 || len(cfg.Groups[0].Rules) != 2 || len(cfg.Notify) != 2 {
+		t.Errorf("the first example has %+v", cfg)
+	}
+	for _, key := range slices.Concat(groupKeys, ruleKeys, aggregations, notifyKeys, laterKeys, captures, []string{metricNotifications}) {
+		if !strings.Contains(text, key) {
+			t.Errorf("%s does not mention %s", reference, key)
+		}
+	}
+	for name := range functions {
+		if !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("%s does not mention the template function %s", reference, name)
+		}
+	}
+}
+
+func TestPackageCommentListsTheMetrics(t *testing.T) {
+	data, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{metricState, metricNotifications, string(attrNotifier), string(attrOutcome)} {
+		if !strings.Contains(string(data), name) {
+			t.Errorf("doc.go does not mention %s", name)
+		}
+	}
+}
