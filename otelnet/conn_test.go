@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -515,20 +516,22 @@ func TestChurn(t *testing.T) {
 // A wrapped connection behaves as a bare one.
 func TestNetConn(t *testing.T) {
 	m := newMeter(t)
-	overTCP := func(mode counting) nettest.MakePipe {
+	over := func(network string, address func() string, mode counting) nettest.MakePipe {
 		return func() (net.Conn, net.Conn, func(), error) {
-			ln, err := Listen("tcp", "127.0.0.1:0", m.option())
+			ln, err := Listen(network, address(), m.option(), WithName("nettest"))
 			if err != nil {
 				return nil, nil, nil, err
 			}
 			defer ln.Close()
-			ln.(*tcpListener).mode = mode
+			if l, ok := ln.(*tcpListener); ok {
+				l.mode = mode
+			}
 			d, err := NewDialer(nil, m.option())
 			if err != nil {
 				return nil, nil, nil, err
 			}
 			d.mode = mode
-			c1, err := d.Dial("tcp", ln.Addr().String())
+			c1, err := d.Dial(network, ln.Addr().String())
 			if err != nil {
 				return nil, nil, nil, err
 			}
@@ -539,8 +542,14 @@ func TestNetConn(t *testing.T) {
 			return c1, c2, func() { c1.Close(); c2.Close() }, nil
 		}
 	}
-	t.Run("tcp", func(t *testing.T) { nettest.TestConn(t, overTCP(countBest)) })
-	t.Run("tcp by calls", func(t *testing.T) { nettest.TestConn(t, overTCP(countByCalls)) })
+	loopback := func() string { return "127.0.0.1:0" }
+	t.Run("tcp", func(t *testing.T) { nettest.TestConn(t, over("tcp", loopback, countBest)) })
+	t.Run("tcp by calls", func(t *testing.T) { nettest.TestConn(t, over("tcp", loopback, countByCalls)) })
+	if nettest.TestableNetwork("unix") {
+		dir, n := t.TempDir(), 0
+		path := func() string { n++; return filepath.Join(dir, strconv.Itoa(n)) }
+		t.Run("unix", func(t *testing.T) { nettest.TestConn(t, over("unix", path, countBest)) })
+	}
 	t.Run("pipe", func(t *testing.T) {
 		ep := scopeFor(m.provider).endpoint(endpointKey{side: SideServer, name: "pipe"}, *attribute.EmptySet())
 		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {

@@ -181,7 +181,8 @@ func (s *ConnStats) finish() bool {
 
 	failure := errorClass(s.failure.Load())
 	switch {
-	case reason == reasonTimeout && failure == errNone:
+	case reason == reasonTimeout && failure == errNone && connState(s.httpState.Load()) != stateIdle:
+		// An HTTP server that tires of an idle connection ends it in order.
 		failure = errTimeout
 	case reason == reasonReset && failure == errNone:
 		failure = errConnReset

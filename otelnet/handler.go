@@ -15,7 +15,8 @@ import (
 
 // NewHandler returns h with its requests counted: http.server.request.duration and http.server.active_requests, with
 // the attributes of the semantic conventions. Its signature is that of otelhttp.NewHandler, whose place it takes;
-// operation names the spans that otelhttp makes if there is a tracer (see [WithTracerProvider]).
+// operation goes to otelhttp, which makes the spans if there is a tracer (see [WithTracerProvider]), unless an otelhttp of
+// the service's own, further out, has begun one.
 //
 // The route (http.route) is the pattern of the http.ServeMux that served the request. If middleware between NewHandler
 // and the mux replaces the request, put [Routes] around the mux.
@@ -55,7 +56,7 @@ func NewHandler(h http.Handler, operation string, opts ...HandlerOption) http.Ha
 		return p.handler(&tracedHandler{next: h}, operation, &c)
 	})
 	if c.otelHTTPMetrics {
-		hd.always = tracer{}.handler(&tracedHandler{next: h}, operation, &c)
+		hd.always = tracer{c.tracerProvider}.handler(&tracedHandler{next: h}, operation, &c)
 	}
 	return hd
 }
@@ -151,7 +152,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	next, replaced := h.next, false // whether the request is replaced further down
 	if h.always != nil {
 		next, replaced = h.always, true
-	} else if traced := h.tracing.get(); traced != nil {
+	} else if traced := h.tracing.get(); traced != nil && !inSpan(r.Context()) {
 		next, replaced = *traced, true
 	}
 	if responseOf(w) != nil {

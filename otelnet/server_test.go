@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 )
@@ -200,4 +201,34 @@ func TestServeFileIsCounted(t *testing.T) {
 	if got := m.sum(metricHTTPServerResponseSize); got != size {
 		t.Errorf("%s: got %d, want %d", metricHTTPServerResponseSize, got, size)
 	}
+}
+
+// A server that tires of an idle connection ends it by a deadline, and in order.
+func TestIdleTimeoutIsNoError(t *testing.T) {
+	m := newMeter(t)
+	srv := &http.Server{Handler: NewHandler(http.NotFoundHandler(), "test", m.option()), IdleTimeout: 10 * time.Millisecond}
+	Instrument(srv)
+	ln := serve(t, srv, false, m.option(), WithName("front"))
+	get(t, insecureClient(t, false, false), "http://"+ln.Addr().String())
+	eventually(t, "the connection has ended", func() bool { return m.sum(metricServerDuration) == 1 })
+	m.wantEnd("timeout", "")
+}
+
+// The response says that the connection closes, and so it does, after a background read was woken up by a deadline.
+func TestConnectionCloseIsLocal(t *testing.T) {
+	m := newMeter(t)
+	srv := &http.Server{Handler: NewHandler(http.NotFoundHandler(), "test", m.option())}
+	srv.SetKeepAlivesEnabled(false)
+	Instrument(srv)
+	ln := serve(t, srv, false, m.option(), WithName("front"))
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	sent, _ := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	n, _ := io.Copy(io.Discard, c)
+	eventually(t, "the connection has ended", func() bool { return m.sum(metricServerDuration) == 1 })
+	m.wantEnd("local", "")
+	m.wantIO(n, int64(sent))
 }

@@ -1,6 +1,7 @@
 package otelnet
 
 import (
+	"context"
 	"net/http"
 	"reflect"
 	"sync/atomic"
@@ -39,6 +40,12 @@ func (t tracer) handler(h http.Handler, operation string, c *config) http.Handle
 
 func (t tracer) transport(base http.RoundTripper, c *config) http.RoundTripper {
 	return otelhttp.NewTransport(base, t.options(c)...)
+}
+
+// inSpan reports whether a server's request has a span of this process already, from an otelhttp of the service's own.
+func inSpan(ctx context.Context) bool {
+	span := trace.SpanContextFromContext(ctx)
+	return span.IsValid() && !span.IsRemote()
 }
 
 // lazyTracing holds what is on a request's path once there is a tracer: otelhttp around a handler or transport. A

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
@@ -141,5 +142,28 @@ func TestOTelHTTPMetrics(t *testing.T) {
 		if got := scopes[name]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s is recorded by %v, want %s alone", name, got, want)
 		}
+	}
+}
+
+// A service that has otelhttp around or beneath keeps its own spans and gets no second ones.
+func TestNoSecondSpans(t *testing.T) {
+	m := newMeter(t)
+	tp, rec := newTracer(t)
+	h := otelhttp.NewHandler(NewHandler(http.NotFoundHandler(), "ours", m.option(), WithTracerProvider(tp)), "theirs", otelhttp.WithTracerProvider(tp))
+	serveOnce(h, httptest.NewRequest("GET", "/", nil))
+	if got := len(rec.Ended()); got != 1 {
+		t.Errorf("server spans: got %d, want 1", got)
+	}
+
+	base := &fakeTransport{resp: &http.Response{StatusCode: 200, Body: http.NoBody}}
+	tr := NewTransport(otelhttp.NewTransport(base, otelhttp.WithTracerProvider(tp)), m.option(), WithTracerProvider(tp))
+	req, _ := http.NewRequest("GET", "http://example.com/", nil)
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := len(rec.Ended()); got != 2 {
+		t.Errorf("spans with the client's: got %d, want 2", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
@@ -57,7 +58,12 @@ func NewTransport(base http.RoundTripper, opts ...TransportOption) *Transport {
 		t.base = dialingTransport(c)
 	}
 	t.options.build = func(k clientKey) []attribute.KeyValue { return k.attributes(t.attrs) }
-	t.tracing.init(c.tracerProvider, func(p tracer) http.RoundTripper { return p.transport(t.base, &c) })
+	t.tracing.init(c.tracerProvider, func(p tracer) http.RoundTripper {
+		if _, ok := t.base.(*otelhttp.Transport); ok {
+			return t.base // it makes the spans already
+		}
+		return p.transport(t.base, &c)
+	})
 	if c.otelHTTPMetrics {
 		t.always = tracer{c.tracerProvider}.transport(t.base, &c)
 	}
