@@ -15,7 +15,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	computeWork = 100
+	goleak.VerifyTestMain(m)
+}
 
 // freePorts are the flags that keep a run away from every other one.
 func freePorts(more ...string) []string {
