@@ -55,7 +55,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		defer s.inFlight.Add(-1)
 		rc := http.NewResponseController(w)
 		_ = rc.SetWriteDeadline(time.Now().Add(answerTimeout)) // a connection has deadlines
-		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		if r.ContentLength != 0 {
+			_ = rc.SetReadDeadline(time.Now().Add(answerTimeout)) // for the body; the next request has its own
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

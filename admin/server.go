@@ -15,7 +15,8 @@ import (
 
 const (
 	maxRequests   = 256              // in flight at once, streams included
-	answerTimeout = 30 * time.Second // to write an answer; streams and profiles set their own
+	maxBody       = 1 << 20          // of a POST
+	answerTimeout = 30 * time.Second // to read a body, and to write an answer; streams and profiles set their own
 )
 
 // Server serves the page and the APIs. Make one with [New]; it is safe for concurrent use.

@@ -26,7 +26,7 @@ export class Alerts {
     if (active.length > 12) chips.push(el("span", { class: "chip" }, `and ${active.length - 12} more`));
     for (const s of spans.filter((s) => s.over && !active.some((a) => a.labels.alertname === s.alert)).slice(0, 3)) {
       chips.push(el("span", { class: "chip" }, el("span", { class: "state" }, "resolved"), el("b", {}, s.alert),
-        `${clock(s.from)} – ${clock(s.to)}`));
+        `at ${clock(s.to)}`));
     }
     if (!chips.length) chips.push(el("span", { class: "chip" }, this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
     set(this.said, active.map((a) => `${a.labels.alertname} ${a.state}`).sort().join(", "));

@@ -5,7 +5,7 @@ import { el, set } from "./dom.js";
 import { clock, duration } from "./format.js";
 import { getJSON, Live } from "./live.js";
 import { makePanels } from "./panels.js";
-import { Signals } from "./signals.js";
+import { shades, Signals } from "./signals.js";
 import { Table } from "./table.js";
 import { Tiles } from "./tiles.js";
 
@@ -67,12 +67,13 @@ function schedule() {
 function update() {
   dirty = false;
   const to = view.pausedAt ?? (columns.last || Date.now());
-  const range = view.range * 60000;
-  const signals = new Signals(columns, to - range, to, range / 60);
+  const range = view.range * 60000, window = Math.max(5000, range / 60);
+  const signals = new Signals(columns, to - range, to, window);
   const spans = signals.spans();
-  signals.shades = spans;
+  signals.shades = shades(spans);
   tiles.update(signals);
   for (const p of panels) p.update(signals);
+  panels[0].note(`over ${window / 1000} s`);
   alerts.show(active, spans);
   set($("about"), about());
 }
@@ -80,7 +81,8 @@ function update() {
 function about() {
   if (!status) return "";
   const up = "up " + duration((Date.now() - Date.parse(status.started)) / 1000);
-  return [status.service.version, status.service.instance, status.go, up].filter(Boolean).join(" · ");
+  const uuid = /^([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]+$/.exec(status.service.instance ?? "");
+  return [status.service.version, uuid ? uuid[1] : status.service.instance, status.go, up].filter(Boolean).join(" · ");
 }
 
 async function load() {

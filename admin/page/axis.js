@@ -72,7 +72,7 @@ export function frame(s, box, signals) {
   for (const span of signals.shades) {
     const a = Math.max(box.left, x(span.from)), b = Math.min(box.right, x(span.to));
     if (b < box.left || a > box.right) continue;
-    const c = colour(span.severity === "warn" ? "amber" : "red");
+    const c = colour(span.warn ? "amber" : "red");
     ctx.fillStyle = c;
     ctx.globalAlpha = 0.1;
     ctx.fillRect(a, box.top, Math.max(1, b - a), box.bottom - box.top);

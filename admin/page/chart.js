@@ -5,9 +5,10 @@ import { colour, crosshair, frame, labels, linearTicks, logTicks, nearest, surfa
 
 // Panel is the card around a canvas: title, legend with values, the calm word when there is nothing to draw, pointer and keys.
 export class Panel {
-  // needs names the metrics that would fill the panel; cursor is shared by all panels.
-  constructor({ title, hint = "", span = 2, needs, advice = "" }, cursor) {
+  // needs names the metric that would fill the panel; an optional panel is not there without data; cursor is shared by all panels.
+  constructor({ title, hint = "", span = 2, needs = "", advice = "", optional = false }, cursor) {
     this.title = title;
+    this.optional = optional;
     this.cursor = cursor;
     this.canvas = el("canvas", { tabindex: "0", role: "img", "aria-label": title });
     this.emptyNote = el("div", { class: "empty", hidden: true },
@@ -50,10 +51,14 @@ export class Panel {
     return this.cursor.time === null ? times.length - 1 : nearest(times, this.cursor.time);
   }
 
+  // empty shows the note in place of the chart; an optional panel leaves instead.
   empty(is) {
     if (this.emptyNote.hidden === is) this.emptyNote.hidden = !is;
     this.legend.hidden = is;
+    this.root.hidden = is && this.optional;
   }
+
+  note(text) { set(this.hint, text); }
 }
 
 export class Chart extends Panel {

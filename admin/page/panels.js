@@ -57,7 +57,7 @@ export function makePanels(cursor) {
       title: "Goroutines", needs: "go.goroutine.count", advice: "start runtimemetrics", format: count,
       lines: [
         { name: "all", colour: "violet", fill: true }, { name: "running", colour: "green" },
-        { name: "runnable", colour: "red" }, { name: "in syscall or C", colour: "amber" },
+        { name: "runnable", colour: "red" }, { name: "in syscall", colour: "amber" },
       ],
       compute: (s) => [
         s.level(s.columns.of("go.goroutine.count")), ...["running", "runnable", "not_in_go"].map((state) => s.level(
@@ -69,6 +69,22 @@ export function makePanels(cursor) {
       scale: "log", format: seconds,
       lines: [{ name: "wait to run", colour: "violet" }, { name: "GC pause", colour: "red" }],
       compute: (s) => ["go.schedule.duration", "go.memory.gc.pause.duration"].map((m) => s.percentiles(m, [0.99])?.[0] ?? null),
+    }, cursor),
+    new Chart({
+      title: "Outgoing requests", hint: "latency", optional: true, scale: "log", format: seconds,
+      lines: [{ name: "p50", colour: "teal" }, { name: "p99", colour: "amber" }],
+      compute: (s) => s.percentiles("http.client.request.duration", [0.5, 0.99]) ?? [null, null],
+    }, cursor),
+    new Chart({
+      title: "Reaching others", hint: "p99", optional: true, scale: "log", format: seconds,
+      lines: [{ name: "dial", colour: "violet" }, { name: "name lookup", colour: "green" }, { name: "TLS handshake", colour: "blue" }],
+      compute: (s) => ["otelnet.client.dial.duration", "dns.lookup.duration", "otelnet.client.tls.handshake.duration"].map(
+        (m) => s.percentiles(m, [0.99])?.[0] ?? null),
+    }, cursor),
+    new Chart({
+      title: "TCP round trip", hint: "of the kernel", optional: true, scale: "log", format: seconds,
+      lines: [{ name: "p50", colour: "teal" }, { name: "p99", colour: "amber" }],
+      compute: (s) => s.percentiles("otelnet.tcp.rtt", [0.5, 0.99]) ?? [null, null],
     }, cursor),
   ];
 }

@@ -85,6 +85,20 @@ export class Signals {
   }
 }
 
+// shades joins spans that overlap, for one layer of shading a severity however many alerts fire.
+export function shades(spans) {
+  const out = [];
+  for (const warn of [true, false]) {
+    const own = spans.filter((s) => (s.severity === "warn") === warn).sort((a, b) => a.from - b.from);
+    let last = null;
+    for (const s of own) {
+      if (last && s.from <= last.to) last.to = Math.max(last.to, s.to);
+      else out.push(last = { from: s.from, to: s.to, warn });
+    }
+  }
+  return out;
+}
+
 // isError tells whether a series of requests counts failed ones.
 export function isError(s) {
   return Boolean(s.attributes["error.type"]) || Number(s.attributes["http.response.status_code"]) >= 500;

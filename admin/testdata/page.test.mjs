@@ -2,7 +2,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { Columns, windows } from "./columns.js";
 import { quantile } from "./quantile.js";
-import { Signals } from "./signals.js";
+import { shades, Signals } from "./signals.js";
 import * as format from "./format.js";
 
 // The wanted numbers are worked out by hand from the rules of histogram_quantile.
@@ -110,4 +110,11 @@ test("ticks and changes are short", () => {
     [format.tick("10.0 ms"), "10 ms"], [format.tick("2.50 s"), "2.5 s"], [format.tick("1.00 s"), "1 s"], [format.tick("100 ms"), "100 ms"],
     [format.tick("20 MB"), "20 MB"], [format.change(1500, 100), "▲15×"], [format.change(50, 100), "▼50 %"],
   ]) assert.equal(got, want);
+});
+
+test("shades of alerts that overlap are one", () => {
+  const span = (from, to, severity) => ({ alert: "A", severity, from, to, over: true });
+  assert.deepEqual(shades([span(5, 9, "warn"), span(1, 3, "warn"), span(8, 12, "warn"), span(2, 6, "crit")]), [
+    { from: 1, to: 3, warn: true }, { from: 5, to: 12, warn: true }, { from: 2, to: 6, warn: false },
+  ]);
 });
