@@ -40,6 +40,7 @@ func newConsole(out, errs io.Writer, json bool) *console {
 type scene struct {
 	http, https, echo string // addresses; "" for none
 	page              string // the admin URL; "" for none
+	token             bool   // the page asks for one
 	load              int
 	incident          time.Duration // from now; negative for never
 }
@@ -54,6 +55,10 @@ func (c *console) introduce(s scene) {
 	var b strings.Builder
 	b.WriteString("demo-service: a small shop, observed by the agent inside it.\n\n")
 	row := func(label, text string) { fmt.Fprintf(&b, "  %-9s %s\n", label, text) }
+	curl := "curl "
+	if s.token {
+		curl += `-H "Authorization: Bearer $OTELNET_ADMIN_TOKEN" `
+	}
 	if s.page != "" {
 		row("page", s.page)
 	}
@@ -66,8 +71,10 @@ func (c *console) introduce(s scene) {
 	}
 	row("try", "curl http://"+s.http+"/api/users")
 	if s.page != "" {
-		row("", "curl "+s.page+"api/v1/alerts")
-		row("", "curl '"+s.page+"api/connections?limit=5&sort=-sentBytes'")
+		row("", curl+s.page+"api/v1/alerts")
+		row("", curl+"'"+s.page+"api/connections?limit=5&sort=-sentBytes'")
+	}
+	if s.page != "" && !s.token { // go tool pprof has no way to send one
 		row("", "go tool pprof -top '"+s.page+"debug/pprof/profile?seconds=5'")
 	}
 	b.WriteString("\n  ")

@@ -178,7 +178,11 @@ func (svc *service) run(ctx context.Context, s settings, t timing, out *console,
 		server(svc.echo.serveTCP)
 		server(svc.echo.serveUDP)
 	}
-	intro := scene{http: svc.load.http, https: svc.load.https, echo: svc.load.tcp, page: page, load: s.load, incident: s.incidentIn(t)}
+	intro := scene{
+		http: svc.load.http, https: svc.load.https, echo: svc.load.tcp,
+		page: page, token: os.Getenv("OTELNET_ADMIN_TOKEN") != "",
+		load: s.load, incident: s.incidentIn(t),
+	}
 	out.introduce(intro)
 	work.Go(func() { load.run(ctx) })
 	if intro.incident >= 0 {
