@@ -2,7 +2,7 @@
 
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
-PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
+PLATFORMS := darwin/arm64 windows/amd64 freebsd/amd64
 
 .PHONY: help demo test lint cross config collector e2e bench ci
 

@@ -25,6 +25,9 @@ import (
 	"github.com/otelnet/agent/runtimemetrics"
 )
 
+// historyKeep is how far the live page looks back.
+const historyKeep = time.Hour
+
 // shutdownTimeout bounds [Agent.Shutdown] when its context has no deadline.
 const shutdownTimeout = 10 * time.Second
 
@@ -47,7 +50,7 @@ type Agent struct {
 }
 
 // Start sets up metrics, tracing where asked for, alert rules and the admin server, and makes the providers
-// OpenTelemetry's global ones. ctx bounds the set-up alone; [Agent.Shutdown] ends the agent.
+// OpenTelemetry's global ones, with an error handler that tells each trouble once. ctx bounds the set-up alone; [Agent.Shutdown] ends the agent.
 //
 // Every mistake in the options, the environment and the rules files is reported, joined in one error, and then nothing
 // has been started. A Collector that cannot be reached is no mistake: the service runs on, one line is logged, and
@@ -135,7 +138,10 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 	if a.alerts, err = alertproc.New(rules); err != nil {
 		return err
 	}
-	if a.history, err = history.New(history.Config{}); err != nil {
+	if a.history, err = history.New(history.Config{
+		Keep:     historyKeep,
+		GapAfter: 2*c.tick + c.tick/2, // one late tick is no gap, a missing one is
+	}); err != nil {
 		return err
 	}
 	a.ticker = newTicker(c.tick, a.metrics.tick, own.ticked,
@@ -161,6 +167,7 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 }
 
 func (a *Agent) setGlobals() {
+	otel.SetErrorHandler(&errorLog{logger: a.config.log})
 	otel.SetMeterProvider(a.metrics.provider)
 	if a.tracer != nil {
 		otel.SetTracerProvider(a.tracer)

@@ -395,7 +395,9 @@ func TestSDKDisabled(t *testing.T) {
 func TestGlobals(t *testing.T) {
 	clearEnv(t)
 	mp, tp, prop := otel.GetMeterProvider(), otel.GetTracerProvider(), otel.GetTextMapPropagator()
+	handler := otel.GetErrorHandler()
 	t.Cleanup(func() {
+		otel.SetErrorHandler(handler)
 		otel.SetMeterProvider(mp)
 		otel.SetTracerProvider(tp)
 		otel.SetTextMapPropagator(prop)

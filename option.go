@@ -114,7 +114,7 @@ func WithCardinalityLimit(n int) Option {
 	return optionFunc(func(c *config) { c.cardinalityLimit = n })
 }
 
-// WithoutGlobals leaves OpenTelemetry's global providers and propagator alone. Hand [Agent.MeterProvider] and
+// WithoutGlobals leaves OpenTelemetry's global providers, propagator and error handler alone. Hand [Agent.MeterProvider] and
 // [Agent.TracerProvider] to the wrappers then.
 func WithoutGlobals() Option {
 	return optionFunc(func(c *config) { c.withoutGlobals = true })

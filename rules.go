@@ -28,6 +28,12 @@ func loadRules(c config) (alertproc.Config, error) {
 		all.HTTPClient = cmp.Or(all.HTTPClient, part.HTTPClient)
 		all.Logger = cmp.Or(all.Logger, part.Logger)
 		all.ExternalURL = cmp.Or(all.ExternalURL, part.ExternalURL)
+		for name, bounds := range part.Bounds {
+			if all.Bounds == nil {
+				all.Bounds = map[string][]float64{}
+			}
+			all.Bounds[name] = bounds
+		}
 		all.MaxInstances = max(all.MaxInstances, part.MaxInstances)
 	}
 	for _, n := range c.notifiers {
