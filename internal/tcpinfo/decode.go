@@ -24,12 +24,12 @@ func (i *Info) decode(b []byte) error {
 		State:         State(b[0]),
 		LastSent:      time.Duration(u32(44)) * time.Millisecond,
 		LastReceived:  time.Duration(u32(52)) * time.Millisecond,
-		lastAck:       time.Duration(u32(56)) * time.Millisecond,
+		LastAck:       time.Duration(u32(56)) * time.Millisecond,
 		RTT:           micros(u32(68)),
-		Retransmits:   u32(100),
+		Retransmits:   uint32(u32(100)),
 		bytesReceived: u64(128),
-		SegmentsOut:   u32(136),
-		SegmentsIn:    u32(140),
+		SegmentsOut:   uint32(u32(136)),
+		SegmentsIn:    uint32(u32(140)),
 		NotSentBytes:  u32(144),
 		MinRTT:        micros(u32(148)),
 		BusyTime:      micros(u64(168)),
@@ -38,16 +38,20 @@ func (i *Info) decode(b []byte) error {
 		bytesSent:     u64(200),
 		bytesRetrans:  u64(208),
 	}
+	if i.State == Listening {
+		// The kernel gives these two fields another meaning there.
+		i.QueueLength, i.QueueLimit = uint32(u32(24)), uint32(u32(28))
+	}
 	// The kernel keeps "no sample yet" as all ones.
 	if u32(148) == 1<<32-1 {
 		i.MinRTT = 0
 	}
 	switch i.State {
-	case FinWait1, LastAck, Closing:
+	case FinWait1, LastACK, Closing:
 		i.ownFINQueued = i.NotSentBytes > 0
 	}
 	switch i.State {
-	case CloseWait, LastAck, Closing, TimeWait:
+	case CloseWait, LastACK, Closing, TimeWait:
 		i.peerFINInState = true
 	}
 	return nil

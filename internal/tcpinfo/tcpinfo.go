@@ -22,7 +22,8 @@ const (
 	TimeWait    State = 6
 	Closed      State = 7
 	CloseWait   State = 8
-	LastAck     State = 9
+	LastACK     State = 9
+	Listening   State = 10
 	Closing     State = 11
 )
 
@@ -31,19 +32,21 @@ type Info struct {
 	State          State
 	LastSent       time.Duration // since data was last sent; on a fresh socket, since it was made
 	LastReceived   time.Duration // since data was last received
+	LastAck        time.Duration // since any segment of the peer was processed; on a fresh socket, since it was made
 	RTT            time.Duration // tcpi_rtt, smoothed; 0 before the first sample
 	MinRTT         time.Duration // tcpi_min_rtt; 0 before the first sample
-	Retransmits    uint64        // tcpi_total_retrans, segments
-	SegmentsOut    uint64        // tcpi_segs_out
-	SegmentsIn     uint64        // tcpi_segs_in
+	Retransmits    uint32        // tcpi_total_retrans, segments; wraps around
+	SegmentsOut    uint32        // tcpi_segs_out, retransmitted ones included; wraps around
+	SegmentsIn     uint32        // tcpi_segs_in, those without data included; wraps around
 	BusyTime       time.Duration // tcpi_busy_time: data was waiting to be sent or acknowledged
 	RwndLimited    time.Duration // tcpi_rwnd_limited: the peer's receive window held us back
 	SndbufLimited  time.Duration // tcpi_sndbuf_limited: our own send buffer held us back
 	NotSentBytes   uint64        // tcpi_notsent_bytes: accepted from the program, never yet sent
+	QueueLength    uint32        // of a listening socket: connections that wait to be accepted
+	QueueLimit     uint32        // of a listening socket: how many may wait
 	bytesSent      uint64        // tcpi_bytes_sent, retransmissions included
 	bytesRetrans   uint64        // tcpi_bytes_retrans
 	bytesReceived  uint64        // tcpi_bytes_received; the peer's FIN counts as one
-	lastAck        time.Duration // tcpi_last_ack_recv: since any segment of the peer was processed
 	ownFINQueued   bool          // our FIN stands behind data that was never sent and counts as one of its bytes
 	peerFINInState bool          // the state alone proves that the peer's FIN has come
 }
@@ -73,7 +76,7 @@ func (i *Info) unsettled() bool {
 		return false
 	}
 	const tick = 20 * time.Millisecond // twice the coarsest clock tick of a kernel
-	return i.NotSentBytes > 0 || !i.peerFINInState && i.lastAck < tick
+	return i.NotSentBytes > 0 || !i.peerFINInState && i.LastAck < tick
 }
 
 // ReceivedBytes returns how many bytes have come from the peer, those that the program has not read yet included.

@@ -13,6 +13,7 @@ const (
 	soProtocol    = 0x26 // SO_PROTOCOL; package syscall lacks it
 	ipprotoTCP    = 6
 	tcpInfoOption = 11 // TCP_INFO
+	siocInq       = 0x541B
 )
 
 // Reader reads sockets one after another without allocating. It must not be copied or used by two goroutines at once.
@@ -24,13 +25,15 @@ type Reader struct {
 	level  int
 	buf    [bufLen]byte
 	n      uint32
+	inq    int32
 	get    func(fd uintptr) // bound once: a closure made for each call would be an allocation
+	count  func(fd uintptr)
 }
 
 // NewReader returns a Reader to be reused for many sockets.
 func NewReader() *Reader {
 	r := new(Reader)
-	r.get = r.getsockopt
+	r.get, r.count = r.getsockopt, r.countUnread
 	return r
 }
 
@@ -38,6 +41,11 @@ func (r *Reader) getsockopt(fd uintptr) {
 	// A plain Syscall, not a raw one: the kernel takes the socket's lock, and may wait for it.
 	_, _, r.errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, uintptr(r.level), uintptr(r.option),
 		uintptr(unsafe.Pointer(&r.buf[0])), uintptr(unsafe.Pointer(&r.n)), 0)
+	runtime.KeepAlive(r)
+}
+
+func (r *Reader) countUnread(fd uintptr) {
+	_, _, r.errno = syscall.Syscall(syscall.SYS_IOCTL, fd, siocInq, uintptr(unsafe.Pointer(&r.inq)))
 	runtime.KeepAlive(r)
 }
 
@@ -72,11 +80,25 @@ func (r *Reader) Read(rc syscall.RawConn) error {
 	return nil
 }
 
+// ReadOnce is Read for those who do not ask for byte counts: these may include a FIN that has just come.
+func (r *Reader) ReadOnce(rc syscall.RawConn) error { return r.read(rc) }
+
 func (r *Reader) read(rc syscall.RawConn) error {
 	if err := r.ask(rc, syscall.IPPROTO_TCP, tcpInfoOption, bufLen); err != nil {
 		return err
 	}
 	return r.Info.decode(r.buf[:r.n])
+}
+
+// Unread returns how many bytes have come that the program has not read (SIOCINQ).
+func (r *Reader) Unread(rc syscall.RawConn) (uint64, error) {
+	if err := rc.Control(r.count); err != nil {
+		return 0, err
+	}
+	if r.errno != 0 {
+		return 0, os.NewSyscallError("ioctl", r.errno)
+	}
+	return uint64(max(r.inq, 0)), nil
 }
 
 // PendingError returns and clears the socket's pending error (SO_ERROR), nil if there is none. Clear it only on a

@@ -68,6 +68,50 @@ func TestKernelCountsWhatWasMoved(t *testing.T) {
 	}
 }
 
+func TestUnread(t *testing.T) {
+	a, b := loopback(t)
+	if _, err := a.Write(make([]byte, 777)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(b, make([]byte, 700)); err != nil {
+		t.Fatal(err)
+	}
+	rd := NewReader()
+	if got, err := rd.Unread(rawConn(t, b)); got != 77 || err != nil {
+		t.Errorf("got %d, %v, want 77, nil", got, err)
+	}
+	b.Close()
+	if _, err := rd.Unread(rawConn(t, a)); err != nil {
+		t.Errorf("the peer has closed: got %v", err)
+	}
+}
+
+func TestAcceptQueue(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for range 3 {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rd := NewReader()
+	if err := rd.ReadOnce(raw); err != nil {
+		t.Fatal(err)
+	}
+	if rd.Info.State != Listening || rd.Info.QueueLength != 3 || rd.Info.QueueLimit < 3 {
+		t.Errorf("got state %d, queue %d of %d, want state 10, 3 of at least 3", rd.Info.State, rd.Info.QueueLength, rd.Info.QueueLimit)
+	}
+}
+
 func TestPendingErrorIsTakenOnce(t *testing.T) {
 	a, b := loopback(t)
 	if err := a.SetLinger(0); err != nil {

@@ -22,6 +22,12 @@ func NewReader() *Reader { return new(Reader) }
 // Read returns an error that wraps errors.ErrUnsupported.
 func (r *Reader) Read(syscall.RawConn) error { return errPlatform }
 
+// ReadOnce returns an error that wraps errors.ErrUnsupported.
+func (r *Reader) ReadOnce(syscall.RawConn) error { return errPlatform }
+
+// Unread returns an error that wraps errors.ErrUnsupported.
+func (r *Reader) Unread(syscall.RawConn) (uint64, error) { return 0, errPlatform }
+
 // PendingError returns nil.
 func (r *Reader) PendingError(syscall.RawConn) error { return nil }
 

@@ -31,7 +31,7 @@ func TestByteFormulas(t *testing.T) {
 		{"retransmissions do not", answer(Established, 30, 20, 0, 7), false, 10, 7},
 		{"own FIN behind unsent data", answer(FinWait1, 10, 0, 6, 0), false, 15, 0},
 		{"own FIN sent", answer(FinWait1, 10, 0, 0, 0), false, 10, 0},
-		{"own FIN behind unsent data, the peer's before", answer(LastAck, 10, 0, 6, 4), false, 15, 3},
+		{"own FIN behind unsent data, the peer's before", answer(LastACK, 10, 0, 6, 4), false, 15, 3},
 		{"peer's FIN", answer(CloseWait, 0, 0, 0, 101), false, 0, 100},
 		{"peer's FIN and nothing else", answer(CloseWait, 0, 0, 0, 1), false, 0, 0},
 		{"closed, not known", answer(Closed, 0, 0, 0, 101), false, 0, 101},
@@ -69,6 +69,24 @@ func TestDecodeUnits(t *testing.T) {
 	}
 	if i.MinRTT != 0 {
 		t.Errorf("min rtt without a sample: got %v, want 0", i.MinRTT)
+	}
+}
+
+func TestDecodeAcceptQueue(t *testing.T) {
+	for _, tt := range []struct {
+		state              State
+		wantLen, wantLimit uint32
+	}{{Listening, 3, 128}, {Established, 0, 0}} {
+		b := answer(tt.state, 0, 0, 0, 0)
+		binary.NativeEndian.PutUint32(b[24:], 3)
+		binary.NativeEndian.PutUint32(b[28:], 128)
+		var i Info
+		if err := i.decode(b); err != nil {
+			t.Fatal(err)
+		}
+		if i.QueueLength != tt.wantLen || i.QueueLimit != tt.wantLimit {
+			t.Errorf("state %d: got queue %d of %d, want %d of %d", tt.state, i.QueueLength, i.QueueLimit, tt.wantLen, tt.wantLimit)
+		}
 	}
 }
 
