@@ -21,6 +21,7 @@ type Command struct {
 	Args []string // without the program's name
 	Env  []string // added to a small clean environment, KEY=VALUE
 	Dir  string   // where its log goes, and its working directory
+	User string   // whom it runs as, for a program that refuses to be root; "" or, unless the test is root, whoever runs the test
 }
 
 // Process is a running child. It is ended by the test's cleanup, by Stop or by Kill, whichever comes first.
@@ -48,6 +49,10 @@ func Start(tb testing.TB, c Command) *Process {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir, "TMPDIR=" + os.TempDir()}, c.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = diesWithParent()
+	if c.User != "" && os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{}
+		cmd.SysProcAttr.Credential.Uid, cmd.SysProcAttr.Credential.Gid = Account(tb, c.User)
+	}
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("%s: %v", c.Name, err)
 	}
