@@ -11,6 +11,8 @@
 // The environment variables of the agent apply. Nothing is exported unless OTEL_EXPORTER_OTLP_ENDPOINT,
 // OTEL_EXPORTER_OTLP_METRICS_ENDPOINT or OTEL_METRICS_EXPORTER is set.
 //
+// SIGHUP reads the rules file again; with a mistake in it the old rules go on.
+//
 // Exit status: 0 done, 1 it could not be done (a taken port, a bad rules file), 2 wrong usage.
 package main
 

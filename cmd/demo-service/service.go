@@ -41,6 +41,7 @@ func serve(ctx context.Context, s settings, t timing, out *console) (err error) 
 			out.logger.Warn("agent did not end in order", "error", oneLine(err))
 		}
 	}()
+	defer reloadOnHangup(a, out)()
 	db := &database{}
 	svc, err := open(s, routes(db), out.serverLog())
 	if err != nil {
