@@ -70,6 +70,9 @@ func (s *ConnStats) info() ConnInfo {
 
 // state tells what the HTTP server says, and without one whether the connection has carried anything.
 func (s *ConnStats) state() string {
+	if s.has(flagHTTPClient) {
+		return s.clientState()
+	}
 	switch connState(s.httpState.Load()) {
 	case stateNew:
 		return "new"

@@ -50,6 +50,8 @@ const (
 	flagCloseWrite                    // we ended our direction first
 	flagAborting                      // a read or write deadline was set in the past, to wake the call up
 	flagTimedOut                      // the last read or write that ended, ended by its deadline
+	flagHTTPClient                    // carries requests of an HTTP client
+	flagUpgraded                      // a handler took the connection over
 )
 
 // flagsSlow are those for which a successful call has to leave its shortest path.
@@ -89,8 +91,8 @@ func (s *ConnStats) Requests() uint64 { return s.requests.Load() }
 // Errors returns how many of the requests failed: a status of 500 or more, or a panic.
 func (s *ConnStats) Errors() uint64 { return s.failed.Load() }
 
-// InFlight returns how many HTTP requests are being served on the connection now: 0 or 1 with HTTP/1.
-func (s *ConnStats) InFlight() int { return int(s.inFlight.Load()) }
+// InFlight returns how many HTTP requests the connection carries now: 0 or 1 with HTTP/1.
+func (s *ConnStats) InFlight() int { return int(s.inFlight.Load() &^ inFlightClosed) }
 
 // refresh reads the kernel's counts, if there are any.
 func (s *ConnStats) refresh() {
@@ -173,7 +175,8 @@ func (s *ConnStats) peerFIN(state tcpinfo.State) bool {
 // finish does once what the end of a connection asks for, before the socket is gone. It reports whether this was the
 // first call.
 func (s *ConnStats) finish() bool {
-	if s.flags.Or(flagClosed)&flagClosed != 0 {
+	before := s.flags.Or(flagClosed)
+	if before&flagClosed != 0 {
 		return false
 	}
 	end := sinceStart()
@@ -190,6 +193,7 @@ func (s *ConnStats) finish() bool {
 		failure = errNone
 	}
 	s.record(end, reason, failure)
+	s.endRole(before, end)
 	// In this order a table that is read meanwhile may find both rows, and drops one, but never misses the connection.
 	registry.closed.add(s.closedRow(end, reason, failure))
 	untrack(s)

@@ -98,7 +98,11 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return conn, err
 	}
-	return wrapConn(conn, d.endpoint(t), d.mode), nil
+	wrapped := wrapConn(conn, d.endpoint(t), d.mode)
+	if tr, ok := wrapped.(tracked); ok && callOf(ctx) != nil {
+		tr.connStats().carryHTTP()
+	}
+	return wrapped, nil
 }
 
 func (d *Dialer) endpoint(t target) *endpoint {

@@ -34,6 +34,12 @@
 //	http.server.response.body.size       histogram     By            what the handler wrote; WithBodySizes
 //	http.client.request.duration         histogram     s             RoundTrip, up to the response's headers
 //	http.client.active_requests          updowncounter {request}     from RoundTrip to the end of the response's body
+//	http.client.open_connections         updowncounter {connection}  of our dialers, with requests under way or idle
+//	http.client.connection.duration      histogram     s             of those, from the dial's success to Close
+//	otelnet.client.response.duration     histogram     s             RoundTrip to the end of the response's body
+//	otelnet.client.connection.uses       counter       {request}     requests given a connection (httptrace.GotConn)
+//	otelnet.client.request.resends       counter       {request}     given another one, as the first had gone stale
+//	otelnet.server.upgraded_connections  updowncounter {connection}  hijacked by a handler (websockets) and not yet closed
 //
 // Connection metrics carry otelnet.listener, or server.address and server.port of what was dialled, and
 // network.transport and network.type. Durations of connections add otelnet.close_reason, error.type and

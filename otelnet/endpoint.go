@@ -17,6 +17,7 @@ type endpoint struct {
 	io    *ioTotals
 	errs  optionCache[errorClass]                 // of otelnet.connection.errors
 	kinds [numConnKinds]atomic.Pointer[connGroup] // by transport and address family, made at first use
+	http  atomic.Pointer[httpConns]               // dialled endpoints that carry HTTP only, made at first use
 }
 
 type endpointKey struct {
@@ -49,7 +50,13 @@ func (ep *endpoint) observe(o metric.Observer) {
 		if g := ep.kinds[i].Load(); g != nil {
 			o.ObserveInt64(active, g.active.Load(), g.opts.observe...)
 			o.ObserveInt64(opened, g.opened.Load(), g.opts.observe...)
+			if ep.key.side == SideServer {
+				o.ObserveInt64(ep.scope.ins.serverUpgraded, g.upgraded.Load(), g.opts.observe...)
+			}
 		}
+	}
+	if h := ep.http.Load(); h != nil {
+		h.observe(o, ep.scope.ins.httpClientOpenConns)
 	}
 }
 
@@ -80,6 +87,7 @@ func newIOTotals(key totalsKey, extra attribute.Set) *ioTotals {
 // connGroup counts the connections of an endpoint that share a transport and an address family.
 type connGroup struct {
 	active, opened atomic.Int64
+	upgraded       atomic.Int64 // servers only
 	opts           *optionSet
 	attrs          []attribute.KeyValue
 	closes         optionCache[closeKey]

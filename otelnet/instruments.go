@@ -30,6 +30,14 @@ const (
 	metricHTTPServerResponseSize = "http.server.response.body.size"
 	metricHTTPClientDuration     = "http.client.request.duration"
 	metricHTTPClientActive       = "http.client.active_requests"
+	metricHTTPClientOpenConns    = "http.client.open_connections"
+	metricHTTPClientConnDuration = "http.client.connection.duration"
+
+	metricServerFirstByte        = "otelnet.server.time_to_first_byte"
+	metricServerUpgraded         = "otelnet.server.upgraded_connections"
+	metricClientResponseDuration = "otelnet.client.response.duration"
+	metricClientConnUses         = "otelnet.client.connection.uses"
+	metricClientResends          = "otelnet.client.request.resends"
 )
 
 // Units, in UCUM.
@@ -61,12 +69,17 @@ type instruments struct {
 	httpClientDuration             metric.Float64Histogram
 	httpServerRequestSize          metric.Int64Histogram
 	httpServerResponseSize         metric.Int64Histogram
+	httpClientConnDuration         metric.Float64Histogram
+	serverFirstByte                metric.Float64Histogram
+	clientResponseDuration         metric.Float64Histogram
 
 	// Read from the registry when a reader collects.
 	serverActive, clientActive           metric.Int64ObservableUpDownCounter
 	serverConnections, clientConnections metric.Int64ObservableCounter
 	io                                   metric.Int64ObservableCounter
 	httpServerActive, httpClientActive   metric.Int64ObservableUpDownCounter
+	httpClientOpenConns, serverUpgraded  metric.Int64ObservableUpDownCounter
+	clientConnUses, clientResends        metric.Int64ObservableCounter
 }
 
 func newInstruments(mp metric.MeterProvider) (*instruments, error) {
@@ -95,6 +108,14 @@ func newInstruments(mp metric.MeterProvider) (*instruments, error) {
 		httpServerResponseSize: b.bytes(metricHTTPServerResponseSize, "Size of HTTP server response bodies."),
 		httpClientDuration:     b.seconds(metricHTTPClientDuration, "Duration of HTTP client requests.", requestBounds),
 		httpClientActive:       b.observableUpDown(metricHTTPClientActive, unitRequest, "Number of active HTTP requests."),
+		httpClientOpenConns:    b.observableUpDown(metricHTTPClientOpenConns, unitConnection, "Number of outbound HTTP connections that are currently active or idle on the client."),
+		httpClientConnDuration: b.seconds(metricHTTPClientConnDuration, "The duration of the successfully established outbound HTTP connections.", connectionBounds),
+
+		serverFirstByte:        b.seconds(metricServerFirstByte, "How long a streamed response took to its first flush.", requestBounds),
+		serverUpgraded:         b.observableUpDown(metricServerUpgraded, unitConnection, "Connections that a handler took over, such as websockets, and still open."),
+		clientResponseDuration: b.seconds(metricClientResponseDuration, "Duration of HTTP client requests to the end of the response's body.", requestBounds),
+		clientConnUses:         b.observableCounter(metricClientConnUses, unitRequest, "Requests that were given a connection, a new one or one used before."),
+		clientResends:          b.observableCounter(metricClientResends, unitRequest, "Requests that were sent again on another connection."),
 	}
 	return ins, errors.Join(b.errs...)
 }

@@ -50,6 +50,7 @@ func methodOf(name string) method {
 // activeRequests counts the requests under way that differ in nothing but the method. It is read at collect, so that a
 // request touches no instrument.
 type activeRequests struct {
+	uses       *connUses // of a client's connections, nil for a server
 	instrument metric.Int64ObservableUpDownCounter
 	methods    [numMethods]activeCounter
 }
@@ -89,6 +90,7 @@ func (s *scope) activeRequests(side Side, attrs []attribute.KeyValue) *activeReq
 	a := &activeRequests{instrument: s.ins.httpServerActive}
 	if side == SideClient {
 		a.instrument = s.ins.httpClientActive
+		a.uses = newConnUses(attrs)
 	}
 	for m := range a.methods {
 		a.methods[m].opts = newOptionSet(join(attrs, semconv.HTTPRequestMethodKey.String(method(m).String()))...).observe
@@ -98,7 +100,10 @@ func (s *scope) activeRequests(side Side, attrs []attribute.KeyValue) *activeReq
 	return a
 }
 
-func (a *activeRequests) observe(o metric.Observer) {
+func (a *activeRequests) observe(o metric.Observer, ins *instruments) {
+	if a.uses != nil {
+		a.uses.observe(o, ins)
+	}
 	for m := range a.methods {
 		if c := &a.methods[m]; c.seen.Load() {
 			o.ObserveInt64(a.instrument, c.n.Load(), c.opts...)

@@ -82,7 +82,8 @@ func newScope(mp metric.MeterProvider) *scope {
 	}
 	_, err = ins.meter.RegisterCallback(s.collect,
 		ins.serverActive, ins.serverConnections, ins.clientActive, ins.clientConnections, ins.io,
-		ins.httpServerActive, ins.httpClientActive)
+		ins.httpServerActive, ins.httpClientActive, ins.httpClientOpenConns, ins.clientConnUses, ins.clientResends,
+		ins.serverUpgraded)
 	report(err)
 	return s
 }
@@ -104,7 +105,7 @@ func (s *scope) collect(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(s.ins.io, int64(t.received.Load()), t.receivedOpts...)
 	}
 	for _, a := range active {
-		a.observe(o)
+		a.observe(o, s.ins)
 	}
 	return nil
 }

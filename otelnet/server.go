@@ -100,3 +100,20 @@ func (s *ConnStats) endRequest(route *string, failed bool) {
 		s.route.Store(route)
 	}
 }
+
+// upgrade counts a connection that a handler took over, until it is closed.
+func (s *ConnStats) upgrade() {
+	if s.group != nil && s.flags.Or(flagUpgraded)&(flagUpgraded|flagClosed) == 0 {
+		s.group.upgraded.Add(1)
+	}
+}
+
+// endRole undoes at the close what the connection was counted as; before are its flags until then.
+func (s *ConnStats) endRole(before uint32, end int64) {
+	switch {
+	case before&flagHTTPClient != 0:
+		s.endHTTP(end)
+	case before&flagUpgraded != 0:
+		s.group.upgraded.Add(-1)
+	}
+}

@@ -1,11 +1,9 @@
 package otelnet
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +14,9 @@ import (
 )
 
 // Transport is an http.RoundTripper that counts the requests it sends: http.client.request.duration, up to the
-// response's headers, and http.client.active_requests, up to the body's end. It is safe for concurrent use.
+// response's headers, otelnet.client.response.duration and http.client.active_requests, up to the end of its body. A
+// connection of a [Dialer] that carries them shows as active or idle in http.client.open_connections, and its row in the
+// table has their number. It is safe for concurrent use.
 type Transport struct {
 	base    http.RoundTripper
 	scope   *scope
@@ -62,10 +62,10 @@ func NewTransport(base http.RoundTripper, opts ...TransportOption) *Transport {
 		if _, ok := t.base.(*otelhttp.Transport); ok {
 			return t.base // it makes the spans already
 		}
-		return p.transport(t.base, &c)
+		return p.transport(spanKeeper{t.base}, &c)
 	})
 	if c.otelHTTPMetrics {
-		t.always = tracer{c.tracerProvider}.transport(t.base, &c)
+		t.always = tracer{c.tracerProvider}.transport(spanKeeper{t.base}, &c)
 	}
 	return t
 }
@@ -81,29 +81,23 @@ func dialingTransport(c config) http.RoundTripper {
 	return clone
 }
 
-// clientTarget is what the requests to one host have in common.
-type clientTarget struct {
-	target
-	active *activeRequests
-}
-
-// hostKey is the part of a URL that names the host, as it is written there.
-type hostKey struct {
-	https bool
-	host  string
-}
-
 type clientKey struct {
 	target target
 	status int // 0 if no response came
 	err    errorClass
 	method method
+	https  bool
 	major  uint8
 	minor  uint8
 }
 
 func (k clientKey) attributes(constant []attribute.KeyValue) []attribute.KeyValue {
-	attrs := withServer(join(constant, semconv.HTTPRequestMethodKey.String(k.method.String())), k.target.host, k.target.port)
+	scheme := schemeHTTP
+	if k.https {
+		scheme = schemeHTTPS
+	}
+	attrs := withServer(join(constant, semconv.HTTPRequestMethodKey.String(k.method.String()), semconv.URLScheme(scheme.String())),
+		k.target.host, k.target.port)
 	if k.status != 0 {
 		attrs = append(attrs,
 			semconv.HTTPResponseStatusCode(k.status),
@@ -129,110 +123,26 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return base.RoundTrip(req) // it has an error for that
 	}
 
-	key := clientKey{method: methodOf(req.Method)}
-	ct := t.target(req.URL.Scheme == "https", req.URL.Host)
-	key.target = ct.target
-	active := &ct.active.methods[key.method]
-	active.begin()
-
-	start := time.Now()
-	resp, err := base.RoundTrip(req)
-	took := time.Since(start)
-
-	key.err = classify(err)
-	if resp != nil {
-		key.status, key.major, key.minor = resp.StatusCode, uint8(resp.ProtoMajor), uint8(resp.ProtoMinor)
+	https := req.URL.Scheme == "https"
+	call := &clientCall{t: t, req: req, target: t.target(https, req.URL.Host)}
+	call.key = clientKey{target: call.target.target, method: methodOf(req.Method), https: https}
+	sent := call.begin()
+	resp, err := base.RoundTrip(sent)
+	if resp != nil && resp.Request == sent {
+		resp.Request = req
 	}
-	if t.own {
-		t.scope.ins.httpClientDuration.Record(req.Context(), took.Seconds(), t.options.get(key).record...)
-	}
-	if err != nil || resp == nil || resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
-		active.end()
-		return resp, err
-	}
-	resp.Body = &clientBody{ReadCloser: resp.Body, active: active}
-	return resp, nil
+	call.headers(resp, err)
+	return resp, err
 }
 
 // CloseIdleConnections passes on http.Client's call.
-func (t *Transport) CloseIdleConnections() {
-	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+func (t *Transport) CloseIdleConnections() { closeIdle(t.base) }
+
+// Unwrap returns the base transport, for callers that look for their own.
+func (t *Transport) Unwrap() http.RoundTripper { return t.base }
+
+func closeIdle(rt http.RoundTripper) {
+	if c, ok := rt.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
-	}
-}
-
-// target finds or makes the target of a host. Those over the limit share one.
-func (t *Transport) target(https bool, host string) *clientTarget {
-	key := hostKey{https: https, host: host}
-	known := t.targets.Load()
-	if known != nil {
-		if ct, ok := (*known)[key]; ok {
-			return ct
-		}
-	}
-
-	admitted := t.scope.admit(splitHost(https, host), t.limit)
-	if admitted.host == other {
-		key = hostKey{host: other}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	next := map[hostKey]*clientTarget{}
-	if known = t.targets.Load(); known != nil {
-		if ct, ok := (*known)[key]; ok {
-			return ct
-		}
-		for k, v := range *known {
-			next[k] = v
-		}
-	}
-	ct := &clientTarget{target: admitted, active: t.scope.activeRequests(SideClient, withServer(join(t.attrs), admitted.host, admitted.port))}
-	if len(next) >= maxOptionSets {
-		return ct // one host can be written in many ways
-	}
-	next[key] = ct
-	t.targets.Store(&next)
-	return ct
-}
-
-// splitHost splits a URL's host and adds the scheme's port if it has none.
-func splitHost(https bool, hostport string) target {
-	t := target{host: hostport, port: 80}
-	if https {
-		t.port = 443
-	}
-	if host, port, err := net.SplitHostPort(hostport); err == nil {
-		t.host = host
-		if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
-			t.port = int(n)
-		}
-	}
-	t.host = strings.ToLower(strings.Trim(t.host, "[]"))
-	return t
-}
-
-// clientBody sees the end of a response's body, which is also the end of its request.
-type clientBody struct {
-	io.ReadCloser
-	active *activeCounter
-	ended  atomic.Bool
-}
-
-func (b *clientBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.end()
-	}
-	return n, err
-}
-
-func (b *clientBody) Close() error {
-	b.end()
-	return b.ReadCloser.Close()
-}
-
-func (b *clientBody) end() {
-	if b.ended.CompareAndSwap(false, true) {
-		b.active.end()
 	}
 }

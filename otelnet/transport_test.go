@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 func TestClientRequest(t *testing.T) {
@@ -49,7 +52,7 @@ func TestClientRequest(t *testing.T) {
 
 		want := []attribute.KeyValue{
 			attribute.String("http.request.method", "GET"), attribute.Int("http.response.status_code", status),
-			attribute.String("server.address", "127.0.0.1"), attribute.Int("server.port", port),
+			attribute.String("url.scheme", "http"), attribute.String("server.address", "127.0.0.1"), attribute.Int("server.port", port),
 			attribute.String("network.protocol.name", "http"), attribute.String("network.protocol.version", "1.1"),
 		}
 		if status >= 400 {
@@ -74,25 +77,94 @@ func TestClientRequest(t *testing.T) {
 func TestClientErrorTypes(t *testing.T) {
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
+	soon, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer stop()
+	secure, plain := quietTLSServer(), httptest.NewServer(http.NotFoundHandler())
+	defer secure.Close()
+	defer plain.Close()
+	silent := listen(t) // accepts in the kernel, answers nothing
+	hangsUp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangsUp.Close()
+	go func() {
+		if c, err := hangsUp.Accept(); err == nil {
+			c.Read(make([]byte, 4096))
+			c.Close()
+		}
+	}()
+
 	for want, tt := range map[string]struct {
 		ctx context.Context
 		url string
 	}{
 		"connection_refused": {context.Background(), "http://" + closedPort(t)},
 		"canceled":           {canceled, "http://127.0.0.1:1"},
+		"timeout":            {soon, "http://" + silent.Addr().String()},
+		"eof":                {context.Background(), "http://" + hangsUp.Addr().String()},
+		"tls_certificate":    {context.Background(), secure.URL},
+		"not_tls":            {context.Background(), "https" + strings.TrimPrefix(plain.URL, "http")},
+		"dns_not_found":      {context.Background(), "http://nowhere.test.:80"},
 	} {
-		m := newMeter(t)
-		tr := NewTransport(nil, m.option())
-		req, _ := http.NewRequestWithContext(tt.ctx, "GET", tt.url, nil)
-		if _, err := tr.RoundTrip(req); err == nil {
-			t.Fatalf("%s: got no error", want)
+		t.Run(want, func(t *testing.T) {
+			m := newMeter(t)
+			d := newTestDialer(t, &net.Dialer{Resolver: nameServer(t, dnsmessage.RCodeNameError, false)}, m.option())
+			tr := NewTransport(&http.Transport{DialContext: d.DialContext}, m.option())
+			defer tr.CloseIdleConnections()
+			req, _ := http.NewRequestWithContext(tt.ctx, "GET", tt.url, nil)
+			if _, err := tr.RoundTrip(req); err == nil {
+				t.Fatal("got no error")
+			}
+			if got := m.sum(metricHTTPClientDuration, errType(want)); got != 1 {
+				t.Errorf("requests with %q: got %d of %s, want 1", want, got, encode(m.attrSets(metricHTTPClientDuration)...))
+			}
+			if got := m.sum(metricHTTPClientActive); got != 0 {
+				t.Errorf("active afterwards: got %d, want 0", got)
+			}
+			if got := m.sum(metricClientResponseDuration); got != 0 {
+				t.Errorf("response durations without a response: got %d, want 0", got)
+			}
+		})
+	}
+}
+
+func TestTransportAllocations(t *testing.T) {
+	for name, body := range map[string]io.ReadCloser{"no body": http.NoBody, "body": io.NopCloser(iotest.ErrReader(io.EOF))} {
+		base := &fakeTransport{}
+		tr := NewTransport(base, newMeter(t).option())
+		req, _ := http.NewRequest("GET", "http://example.com/", http.NoBody)
+		resp := &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1}
+		base.resp = resp
+		got := testing.AllocsPerRun(200, func() {
+			resp.Body = body
+			tr.RoundTrip(req)
+			resp.Body.Read(nil)
+			resp.Body.Close()
+		})
+		if got > 4 {
+			t.Errorf("%s: got %v allocations a request over bare, want at most 4", name, got)
 		}
-		if got := m.sum(metricHTTPClientDuration, errType(want)); got != 1 {
-			t.Errorf("requests with %q: got %d of %s, want 1", want, got, encode(m.attrSets(metricHTTPClientDuration)...))
-		}
-		if got := m.sum(metricHTTPClientActive); got != 0 {
-			t.Errorf("%s: active afterwards: got %d, want 0", want, got)
-		}
+	}
+}
+
+// The response leads to the request that the caller sent, and the caller's request is not changed.
+func TestResponseRequest(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	tr := NewTransport(nil, newMeter(t).option())
+	defer tr.CloseIdleConnections()
+	req, _ := http.NewRequest("GET", srv.URL, nil)
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.Request != req {
+		t.Error("resp.Request is another request")
+	}
+	if req.Context() != context.Background() {
+		t.Error("the request's context was changed")
 	}
 }
 

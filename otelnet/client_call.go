@@ -1,0 +1,209 @@
+package otelnet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+)
+
+// clientCall is one request of a Transport, from RoundTrip to the end of its response's body. Its parts are what the
+// request is sent with, so that they take one allocation together.
+type clientCall struct {
+	t      *Transport
+	req    *http.Request // the caller's
+	target *clientTarget
+	key    clientKey
+	start  time.Time
+	ctx    callContext
+	trace  httptrace.ClientTrace
+	body   callBody
+
+	mu    sync.Mutex      // guards the rest; hooks and bodies may be called from any goroutine
+	span  context.Context // of the request's own span, nil if there is none
+	conn  *ConnStats      // that carries the request, nil if it is none of ours
+	tries int             // connections that the request was given
+	over  bool
+}
+
+type callKey struct{}
+
+// callContext is a request's context that leads to its call, also from the dial that the request causes.
+type callContext struct {
+	context.Context
+	call *clientCall
+}
+
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
+// callOf returns the call that ctx belongs to, nil if there is none.
+func callOf(ctx context.Context) *clientCall {
+	call, _ := ctx.Value(callKey{}).(*clientCall)
+	return call
+}
+
+// begin starts the clock and returns the request to send.
+func (c *clientCall) begin() *http.Request {
+	c.trace.GotConn = c.gotConn
+	c.ctx = callContext{Context: httptrace.WithClientTrace(c.req.Context(), &c.trace), call: c}
+	c.target.active.methods[c.key.method].begin()
+	sent := c.req.WithContext(&c.ctx)
+	c.start = time.Now()
+	return sent
+}
+
+// gotConn is told of each connection that the request is given: a second one if net/http sends it again, because the
+// first had gone stale or was shut down by its server.
+func (c *clientCall) gotConn(info httptrace.GotConnInfo) {
+	s := statsOf(info.Conn)
+	if s != nil && s.endpoint.key.side != SideClient {
+		s = nil
+	}
+	c.target.active.uses.note(info.Reused)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	if c.tries++; c.tries > 1 {
+		c.target.active.uses.resent.Add(1)
+	}
+	c.leave(true)
+	if s != nil && s.acquire(info.Conn) {
+		c.conn = s
+	}
+}
+
+// leave lets go of the connection. c.mu is held.
+func (c *clientCall) leave(failed bool) {
+	if c.conn != nil {
+		c.conn.release(failed)
+		c.conn = nil
+	}
+}
+
+// headers records what RoundTrip returned, and watches the body if there is one to come.
+func (c *clientCall) headers(resp *http.Response, err error) {
+	took := time.Since(c.start)
+	c.key.err = classifyHTTP(err)
+	if resp != nil {
+		c.key.status, c.key.major, c.key.minor = resp.StatusCode, uint8(resp.ProtoMajor), uint8(resp.ProtoMinor)
+	}
+	c.mu.Lock()
+	ctx := c.span
+	if c.conn != nil {
+		c.conn.noteProtocol(c.key.major, c.key.minor)
+	}
+	c.mu.Unlock()
+	if ctx == nil {
+		ctx = c.req.Context()
+	}
+	set := c.t.options.get(c.key)
+	if c.t.own {
+		c.t.scope.ins.httpClientDuration.Record(ctx, took.Seconds(), set.record...)
+	}
+
+	switch {
+	case err != nil || resp == nil:
+		c.end(c.key.err != errCanceled)
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		// The connection is the caller's now, and stays in use until it is closed.
+		c.mu.Lock()
+		c.conn = nil
+		c.mu.Unlock()
+		c.end(false)
+	case resp.Body == nil || resp.Body == http.NoBody:
+		c.record(ctx, took, set)
+		c.end(resp.StatusCode >= 500)
+	default:
+		c.body = callBody{ReadCloser: resp.Body, call: c, ctx: ctx}
+		resp.Body = &c.body
+	}
+}
+
+// record counts the whole of an exchange that got a response.
+func (c *clientCall) record(ctx context.Context, took time.Duration, set *keyedSet[clientKey]) {
+	c.t.scope.ins.clientResponseDuration.Record(ctx, took.Seconds(), set.record...)
+}
+
+// end is the end of the request. It reports whether this was the first call.
+func (c *clientCall) end(failed bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return false
+	}
+	c.over = true
+	c.leave(failed)
+	c.target.active.methods[c.key.method].end()
+	return true
+}
+
+// callBody sees the end of a response's body, which is also the end of its request.
+type callBody struct {
+	io.ReadCloser
+	call *clientCall
+	ctx  context.Context
+}
+
+func (b *callBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.end(err)
+	}
+	return n, err
+}
+
+// Close ends the request also if the body was not read to its end; that is the caller's choice and no error.
+func (b *callBody) Close() error {
+	b.end(nil)
+	return b.ReadCloser.Close()
+}
+
+func (b *callBody) end(err error) {
+	c := b.call
+	took := time.Since(c.start)
+	key := c.key
+	if err != nil && err != io.EOF {
+		key.err = classifyHTTP(err)
+	}
+	failed := key.err != errNone && key.err != errCanceled || key.status >= 500
+	if c.end(failed) {
+		c.record(b.ctx, took, c.t.options.get(key))
+	}
+}
+
+// classifyHTTP sorts an error of a RoundTripper. What net/http says in words of its own is told apart here.
+func classifyHTTP(err error) errorClass {
+	if err == nil {
+		return errNone
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return errNotTLS
+	}
+	return classify(err)
+}
+
+// spanKeeper stands inside otelhttp's transport and keeps the context with the request's own span, for exemplars.
+type spanKeeper struct{ http.RoundTripper }
+
+func (k spanKeeper) RoundTrip(req *http.Request) (*http.Response, error) {
+	if call := callOf(req.Context()); call != nil {
+		call.mu.Lock()
+		call.span = req.Context()
+		call.mu.Unlock()
+	}
+	return k.RoundTripper.RoundTrip(req)
+}
+
+// CloseIdleConnections passes on the call of whatever stands around it.
+func (k spanKeeper) CloseIdleConnections() { closeIdle(k.RoundTripper) }
