@@ -70,7 +70,7 @@ func BenchmarkTrack(b *testing.B) {
 	ep := benchEndpoint(b)
 	for range 10_000 {
 		s := &ConnStats{}
-		s.openPacket(ep, nil, nil)
+		s.openPacket(ep, nil)
 		defer untrack(s)
 	}
 	b.ReportAllocs()
@@ -117,7 +117,7 @@ func BenchmarkWrapClose(b *testing.B) {
 	inner := server.(*tcpConn).TCPConn
 	b.ReportAllocs()
 	for b.Loop() {
-		wrapTCP(inner, ep, countBest).(*tcpConn).stats.finish()
+		wrapTCP(inner, ep, countBest, true).(*tcpConn).stats.finish()
 	}
 }
 

@@ -33,16 +33,16 @@ func wrapConn(inner net.Conn, ep *endpoint, mode counting) net.Conn {
 		if c == nil {
 			return inner
 		}
-		return wrapTCP(c, ep, mode)
+		return wrapTCP(c, ep, mode, false)
 	case *net.UnixConn:
 		w := &unixConn{UnixConn: c}
-		w.stats.open(ep, c.LocalAddr(), c.RemoteAddr())
+		w.stats.open(ep, c)
 		return w
 	case *net.UDPConn:
 		return wrapUDP(c, ep)
 	}
 	w := &streamConn{Conn: inner}
-	w.stats.open(ep, inner.LocalAddr(), inner.RemoteAddr())
+	w.stats.open(ep, inner)
 	if _, ok := inner.(closeWriter); ok {
 		return &halfCloseConn{streamConn: w}
 	}
@@ -50,23 +50,24 @@ func wrapConn(inner net.Conn, ep *endpoint, mode counting) net.Conn {
 }
 
 // wrapTCP chooses who counts the bytes. Where the kernel does, Read and Write stay almost as they are, and nothing
-// that moves bytes past them (writev, sendfile, splice) is lost.
-func wrapTCP(inner *net.TCPConn, ep *endpoint, mode counting) net.Conn {
+// that moves bytes past them (writev, sendfile, splice) is lost. plain tells that the connection is known to be ordinary
+// TCP.
+func wrapTCP(inner *net.TCPConn, ep *endpoint, mode counting, plain bool) net.Conn {
 	if mode == countBest {
-		if raw := kernelCounts(inner); raw != nil {
+		if raw := kernelCounts(inner, plain); raw != nil {
 			w := &tcpConn{TCPConn: inner}
 			w.stats.raw = raw
-			w.stats.open(ep, inner.LocalAddr(), inner.RemoteAddr())
+			w.stats.open(ep, inner)
 			return w
 		}
 	}
 	w := &countedTCPConn{tcpConn{TCPConn: inner}}
-	w.stats.open(ep, inner.LocalAddr(), inner.RemoteAddr())
+	w.stats.open(ep, inner)
 	return w
 }
 
 // kernelCounts returns the socket if the kernel's counts of it can be used, else nil.
-func kernelCounts(c *net.TCPConn) syscall.RawConn {
+func kernelCounts(c *net.TCPConn, plain bool) syscall.RawConn {
 	if kernelLacksCounts.Load() {
 		return nil
 	}
@@ -74,16 +75,24 @@ func kernelCounts(c *net.TCPConn) syscall.RawConn {
 	if err != nil {
 		return nil
 	}
-	rd := readers.Get().(*tcpinfo.Reader)
-	defer readers.Put(rd)
-	if !rd.PlainTCP(raw) {
+	if !plain && !plainTCP(raw) {
 		return nil
 	}
-	probe.Do(func() { kernelLacksCounts.Store(errors.Is(rd.Read(raw), errors.ErrUnsupported)) })
+	probe.Do(func() {
+		rd := readers.Get().(*tcpinfo.Reader)
+		defer readers.Put(rd)
+		kernelLacksCounts.Store(errors.Is(rd.ReadOnce(raw), errors.ErrUnsupported))
+	})
 	if kernelLacksCounts.Load() {
 		return nil
 	}
 	return raw
+}
+
+func plainTCP(raw syscall.RawConn) bool {
+	rd := readers.Get().(*tcpinfo.Reader)
+	defer readers.Put(rd)
+	return rd.PlainTCP(raw)
 }
 
 // Whether the kernel has byte counts at all is asked once, of the first connection.
@@ -93,10 +102,13 @@ var (
 )
 
 // open puts the connection in the table and in its endpoint's counts.
-func (s *ConnStats) open(ep *endpoint, local, peer net.Addr) {
-	s.endpoint, s.local, s.peer = ep, local, peer
+func (s *ConnStats) open(ep *endpoint, addrs addresses) {
+	s.endpoint, s.addrs = ep, addrs
 	s.opened = sinceStart()
-	s.kind = kindOf(local)
+	s.kind = kindOf(s.localAddr())
+	if s.raw != nil {
+		ep.io.kernel.known.Store(true)
+	}
 	s.group = ep.group(s.kind)
 	s.group.opened.Add(1)
 	s.group.active.Add(1)

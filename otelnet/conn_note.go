@@ -58,7 +58,7 @@ func (s *ConnStats) noteTransfer(err error) {
 	for e := err; errors.As(e, &op); e = op.Err {
 		err = op
 	}
-	if op = nil; errors.As(err, &op) && op.Addr == s.peer {
+	if op = nil; errors.As(err, &op) && op.Addr == s.peerAddr() {
 		s.afterWrite(err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/otelnet/agent/internal/tcpinfo"
 )
 
 // connState is the HTTP server's view of a connection.
@@ -43,8 +45,35 @@ func (s *ConnStats) record(end int64, reason closeReason, failure errorClass) {
 	}
 }
 
-// info returns the row of the connection, addresses left out. The counts are those last folded.
-func (s *ConnStats) info() ConnInfo {
+// kernelView is what a row shows of the kernel's last answer.
+type kernelView struct {
+	rtt, minRTT time.Duration
+	retransmits uint32
+	unsent      uint64
+}
+
+func (v *kernelView) take(info *tcpinfo.Info) {
+	v.rtt, v.minRTT = info.RTT, info.MinRTT
+	v.retransmits, v.unsent = info.Retransmits, info.NotSentBytes
+}
+
+// row asks the kernel, if it counts, and returns the row of an open connection, addresses and unread bytes left out.
+func (s *ConnStats) row(rd *tcpinfo.Reader, now int64) ConnInfo {
+	var v kernelView
+	s.mu.Lock()
+	if s.look(rd) {
+		v.take(&rd.Info)
+	}
+	r := s.currentRates(now)
+	s.mu.Unlock()
+
+	row := s.info(now, &v)
+	row.ReceiveRate, row.SendRate, row.RequestRate = float64(r.received), float64(r.sent), float64(r.requests)
+	return row
+}
+
+// info returns the row of the connection at a time, without asking for anything.
+func (s *ConnStats) info(now int64, v *kernelView) ConnInfo {
 	row := ConnInfo{
 		ID:            s.id,
 		Side:          s.endpoint.key.side,
@@ -58,10 +87,17 @@ func (s *ConnStats) info() ConnInfo {
 		Errors:        s.failed.Load(),
 		Protocol:      protocolName(s.protocol.Load()),
 		TLSVersion:    tlsVersionName(uint16(s.tlsVersion.Load())),
+		AgeSeconds:    time.Duration(now - s.opened).Seconds(),
+		RTTSeconds:    v.rtt.Seconds(),
+		MinRTTSeconds: v.minRTT.Seconds(),
+		Retransmits:   uint64(v.retransmits),
+		UnsentBytes:   v.unsent,
 	}
+	active := s.opened
 	if at := s.lastActive.Load(); at != 0 {
-		row.LastActive = atTime(at)
+		row.LastActive, active = atTime(at), at
 	}
+	row.IdleSeconds = max(0, time.Duration(now-active).Seconds())
 	if route := s.route.Load(); route != nil {
 		row.Route = *route
 	}
@@ -87,11 +123,11 @@ func (s *ConnStats) state() string {
 	return "active"
 }
 
-func (s *ConnStats) closedRow(end int64, reason closeReason, failure errorClass) closedRow {
-	row := closedRow{info: s.info(), local: s.local, peer: s.peer}
+func (s *ConnStats) closedRow(end int64, last *lastLook, failure errorClass) closedRow {
+	row := closedRow{info: s.info(end, &last.kernel), local: s.localAddr(), peer: s.peerAddr()}
 	row.info.State = "closed"
 	row.info.Closed = atTime(end)
-	row.info.CloseReason = reason.String()
+	row.info.CloseReason = last.reason.String()
 	row.info.ErrorType = failure.String()
 	return row
 }

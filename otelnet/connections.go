@@ -1,8 +1,7 @@
 package otelnet
 
 import (
-	"maps"
-	"slices"
+	"net"
 	"strings"
 
 	"github.com/otelnet/agent/internal/tcpinfo"
@@ -12,41 +11,89 @@ import (
 // listener, dialer or packet socket of this package made, whatever its MeterProvider, and the last 1,000 that closed.
 // It is a copy, safe to keep. A filter that [Filter.Validate] refuses matches nothing.
 //
-// It costs up to two microseconds for each open connection; nothing is stopped meanwhile.
+// It costs up to two microseconds for each open connection; nothing is stopped meanwhile. With a limit, only so many
+// rows are kept and sorted.
 func Connections(filter Filter) []ConnInfo {
+	page, _ := ConnectionsPage(filter)
+	return page
+}
+
+// ConnectionsPage returns the rows of [Connections], and how many there would be without the filter's offset and limit.
+// Connections that open or close while the table is walked may or may not be among them.
+func ConnectionsPage(filter Filter) (page []ConnInfo, total int) {
 	if filter.Validate() != nil {
-		return []ConnInfo{}
+		return []ConnInfo{}, 0
 	}
-	// A connection that moved while the table was walked, or closed, is met twice; the later row is the newer.
-	rows := make(map[uint64]*ConnInfo)
-	keep := func(row *ConnInfo) {
-		if filter.matches(row) {
-			rows[row.ID] = row
-		} else {
-			delete(rows, row.ID)
-		}
-	}
+	t := newTop(filter)
+	rd := readers.Get().(*tcpinfo.Reader)
+	defer readers.Put(rd)
 	if filter.State != "closed" {
-		rd := readers.Get().(*tcpinfo.Reader)
+		// What is asked for each row is put off until the rows are chosen, unless the choice depends on it.
+		column := filter.column()
+		needText := filter.Match != "" || column == "local" || column == "peer"
+		needUnread := column == "unreadBytes"
+		now := sinceStart()
+		var e entry // one for all: most are not kept
 		eachOpen(func(s *ConnStats) {
-			s.fold(rd)
-			row := s.info()
-			row.Local, row.Peer = addrString(s.local), addrString(s.peer)
-			keep(&row)
+			e = entry{stats: s, info: s.row(rd, now)}
+			if needText {
+				e.resolve()
+			}
+			if needUnread {
+				e.countUnread(rd)
+			}
+			t.offer(&e)
 		})
-		readers.Put(rd)
 	}
 	// The closed ones are looked at in any case: one that closed since it was met as open is no longer that.
 	wantClosed := filter.State == "closed" || filter.State == "all"
 	for _, c := range registry.closed.all() {
 		if !wantClosed {
-			delete(rows, c.info.ID)
+			t.drop(c.info.ID)
 			continue
 		}
-		c.info.Local, c.info.Peer = addrString(c.local), addrString(c.peer)
-		keep(&c.info)
+		e := entry{info: c.info, local: c.local, peer: c.peer}
+		e.resolve()
+		t.offer(&e)
 	}
-	return filter.order(slices.Collect(maps.Values(rows)))
+	entries, total := t.page()
+	page = make([]ConnInfo, len(entries))
+	for i, e := range entries {
+		e.resolve()
+		e.countUnread(rd)
+		page[i] = e.info
+	}
+	return page, total
+}
+
+// entry is a row with what is still to be asked.
+type entry struct {
+	info        ConnInfo
+	stats       *ConnStats // of an open connection
+	local, peer net.Addr   // of a closed one
+	resolved    bool
+	unread      bool // whether unread bytes were asked for
+}
+
+// resolve turns the addresses into text.
+func (e *entry) resolve() {
+	if e.resolved {
+		return
+	}
+	e.resolved = true
+	if e.stats != nil {
+		e.local, e.peer = e.stats.localAddr(), e.stats.peerAddr()
+	}
+	e.info.Local, e.info.Peer = addrString(e.local), addrString(e.peer)
+}
+
+func (e *entry) countUnread(rd *tcpinfo.Reader) {
+	if e.unread || e.stats == nil || e.stats.raw == nil {
+		return
+	}
+	e.unread = true
+	// Closed since: there is nothing left to read.
+	e.info.UnreadBytes, _ = rd.Unread(e.stats.raw)
 }
 
 // matches reports whether the row is one that the filter asks for.

@@ -2,6 +2,7 @@ package otelnet
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"strconv"
@@ -19,6 +20,8 @@ type Dialer struct {
 	name  string // of all targets, "" for each its own
 	limit int
 	mode  counting
+
+	tlsConfig *tls.Config // of DialTLSContext, nil for an empty one
 
 	dials    optionCache[dialKey]
 	connects optionCache[connectKey]
@@ -57,6 +60,8 @@ func newDialer(inner *net.Dialer, c config) *Dialer {
 		attrs: attribute.NewSet(c.attrs...),
 		name:  c.name,
 		limit: c.targetLimit,
+
+		tlsConfig: c.tlsConfig,
 	}
 	if inner != nil {
 		d.inner = *inner

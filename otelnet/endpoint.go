@@ -17,7 +17,10 @@ type endpoint struct {
 	io    *ioTotals
 	errs  optionCache[errorClass]                 // of otelnet.connection.errors
 	kinds [numConnKinds]atomic.Pointer[connGroup] // by transport and address family, made at first use
-	http  atomic.Pointer[httpConns]               // dialled endpoints that carry HTTP only, made at first use
+
+	queues     listenQueues // of a listener
+	handshakes optionCache[handshakeKey]
+	http       atomic.Pointer[httpConns] // dialled endpoints that carry HTTP only, made at first use
 }
 
 type endpointKey struct {
@@ -38,6 +41,7 @@ func newEndpoint(s *scope, key endpointKey, extra attribute.Set, io *ioTotals) *
 	case SideClient:
 		ep.attrs = withServer(join(extra.ToSlice()), key.target.host, key.target.port)
 	}
+	ep.handshakes.build = func(k handshakeKey) []attribute.KeyValue { return k.attributes(ep.attrs) }
 	return ep
 }
 
@@ -46,6 +50,7 @@ func (ep *endpoint) observe(o metric.Observer) {
 	if ep.key.side == SideClient {
 		active, opened = ep.scope.ins.clientActive, ep.scope.ins.clientConnections
 	}
+	ep.queues.observe(o, ep.scope.ins)
 	for i := range ep.kinds {
 		if g := ep.kinds[i].Load(); g != nil {
 			o.ObserveInt64(active, g.active.Load(), g.opts.observe...)
@@ -64,6 +69,7 @@ func (ep *endpoint) observe(o metric.Observer) {
 type ioTotals struct {
 	sent, received         atomic.Uint64
 	sentOpts, receivedOpts []metric.ObserveOption
+	kernel                 kernelTotals
 }
 
 type totalsKey struct {
@@ -79,6 +85,7 @@ func newIOTotals(key totalsKey, extra attribute.Set) *ioTotals {
 	}
 	attrs := join(extra.ToSlice(), keySide.String(string(key.side)), named.String(key.name))
 	return &ioTotals{
+		kernel:       kernelTotals{opts: newOptionSet(attrs...)},
 		sentOpts:     newOptionSet(join(attrs, semconv.NetworkIODirectionTransmit)...).observe,
 		receivedOpts: newOptionSet(join(attrs, semconv.NetworkIODirectionReceive)...).observe,
 	}

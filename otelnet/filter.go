@@ -34,6 +34,16 @@ var sortColumns = map[string]func(a, b *ConnInfo) int{
 	"tlsVersion":    func(a, b *ConnInfo) int { return compare(a.TLSVersion, b.TLSVersion) },
 	"closeReason":   func(a, b *ConnInfo) int { return compare(a.CloseReason, b.CloseReason) },
 	"errorType":     func(a, b *ConnInfo) int { return compare(a.ErrorType, b.ErrorType) },
+	"ageSeconds":    func(a, b *ConnInfo) int { return compare(a.AgeSeconds, b.AgeSeconds) },
+	"idleSeconds":   func(a, b *ConnInfo) int { return compare(a.IdleSeconds, b.IdleSeconds) },
+	"receiveRate":   func(a, b *ConnInfo) int { return compare(a.ReceiveRate, b.ReceiveRate) },
+	"sendRate":      func(a, b *ConnInfo) int { return compare(a.SendRate, b.SendRate) },
+	"requestRate":   func(a, b *ConnInfo) int { return compare(a.RequestRate, b.RequestRate) },
+	"rttSeconds":    func(a, b *ConnInfo) int { return compare(a.RTTSeconds, b.RTTSeconds) },
+	"minRttSeconds": func(a, b *ConnInfo) int { return compare(a.MinRTTSeconds, b.MinRTTSeconds) },
+	"retransmits":   func(a, b *ConnInfo) int { return compare(a.Retransmits, b.Retransmits) },
+	"unsentBytes":   func(a, b *ConnInfo) int { return compare(a.UnsentBytes, b.UnsentBytes) },
+	"unreadBytes":   func(a, b *ConnInfo) int { return compare(a.UnreadBytes, b.UnreadBytes) },
 }
 
 func compare[T cmp.Ordered](a, b T) int { return cmp.Compare(a, b) }
@@ -50,7 +60,7 @@ func SortColumns() []string {
 	return names
 }
 
-// ParseFilter reads a Filter from the query of a URL: sort, limit, filter (the text to match) and state. Parameters
+// ParseFilter reads a Filter from the query of a URL: sort, limit, offset, filter (the text to match) and state. Parameters
 // that are missing or empty keep their zero value, others are ignored. The error says what is wrong and what is
 // allowed.
 func ParseFilter(values url.Values) (Filter, error) {
@@ -59,12 +69,15 @@ func ParseFilter(values url.Values) (Filter, error) {
 		Match: values.Get("filter"),
 		Sort:  values.Get("sort"),
 	}
-	if text := values.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return Filter{}, fmt.Errorf("limit: %q is not a whole number", text)
+	for name, n := range map[string]*int{"limit": &f.Limit, "offset": &f.Offset} {
+		text := values.Get(name)
+		if text == "" {
+			continue
 		}
-		f.Limit = n
+		var err error
+		if *n, err = strconv.Atoi(text); err != nil {
+			return Filter{}, fmt.Errorf("%s: %q is not a whole number", name, text)
+		}
 	}
 	if err := f.Validate(); err != nil {
 		return Filter{}, err
@@ -72,7 +85,7 @@ func ParseFilter(values url.Values) (Filter, error) {
 	return f, nil
 }
 
-// Validate reports a state, sort column or limit that does not exist, and what is allowed.
+// Validate reports a state, sort column, limit or offset that does not exist, and what is allowed.
 func (f Filter) Validate() error {
 	if f.State != "" && !slices.Contains(filterStates, f.State) {
 		return fmt.Errorf("state: %q is unknown; allowed are %s", f.State, strings.Join(filterStates, ", "))
@@ -84,6 +97,9 @@ func (f Filter) Validate() error {
 	if f.Limit < 0 {
 		return fmt.Errorf("limit: %d is negative; 0 means all", f.Limit)
 	}
+	if f.Offset < 0 {
+		return fmt.Errorf("offset: %d is negative; 0 leaves out none", f.Offset)
+	}
 	return nil
 }
 
@@ -93,28 +109,4 @@ func (f Filter) column() string {
 		return "id"
 	}
 	return strings.TrimPrefix(f.Sort, "-")
-}
-
-// order returns the rows sorted, equal ones by ascending ID, and cut to the limit. The filter must be valid.
-func (f Filter) order(rows []*ConnInfo) []ConnInfo {
-	by := sortColumns[f.column()]
-	descending := strings.HasPrefix(f.Sort, "-")
-	slices.SortFunc(rows, func(a, b *ConnInfo) int {
-		c := by(a, b)
-		if descending {
-			c = -c
-		}
-		if c == 0 {
-			c = compare(a.ID, b.ID)
-		}
-		return c
-	})
-	if f.Limit > 0 && len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-	}
-	ordered := make([]ConnInfo, len(rows))
-	for i, row := range rows {
-		ordered[i] = *row
-	}
-	return ordered
 }

@@ -73,11 +73,17 @@ func TestSortByEachColumn(t *testing.T) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		low, high := ConnInfo{ID: 1}, ConnInfo{ID: 2}
 		setField(reflect.ValueOf(&high).Elem().FieldByIndex(f.Index))
-		rows := []*ConnInfo{&high, &low}
-		if got := (Filter{Sort: name}).order(rows); got[0] != low {
+		first := func(sort string) ConnInfo {
+			order := newTop(Filter{State: "all", Sort: sort})
+			order.offer(&entry{info: high})
+			order.offer(&entry{info: low})
+			rows, _ := order.page()
+			return rows[0].info
+		}
+		if first(name) != low {
 			t.Errorf("%s: the higher row comes first", name)
 		}
-		if got := (Filter{Sort: "-" + name}).order(rows); got[0] != high {
+		if first("-"+name) != high {
 			t.Errorf("-%s: the lower row comes first", name)
 		}
 	}
@@ -90,6 +96,8 @@ func setField(v reflect.Value) {
 		v.Set(reflect.ValueOf(time.Unix(1, 0)))
 	case uint64:
 		v.SetUint(9)
+	case float64:
+		v.SetFloat(9)
 	default:
 		v.SetString("z")
 	}

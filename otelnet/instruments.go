@@ -60,6 +60,7 @@ var (
 // instruments are everything that one MeterProvider is fed with.
 type instruments struct {
 	meter metric.Meter
+	kernelInstruments
 
 	serverDuration, clientDuration metric.Float64Histogram
 	dialDuration, connectDuration  metric.Float64Histogram
@@ -117,6 +118,7 @@ func newInstruments(mp metric.MeterProvider) (*instruments, error) {
 		clientConnUses:         b.observableCounter(metricClientConnUses, unitRequest, "Requests that were given a connection, a new one or one used before."),
 		clientResends:          b.observableCounter(metricClientResends, unitRequest, "Requests that were sent again on another connection."),
 	}
+	ins.kernelInstruments = newKernelInstruments(&b)
 	return ins, errors.Join(b.errs...)
 }
 

@@ -9,6 +9,9 @@ import (
 	"github.com/otelnet/agent/internal/tcpinfo"
 )
 
+// kernelTells is whether the metrics from the kernel exist here.
+const kernelTells = true
+
 // waitState waits until the kernel has this state for the connection, without touching the connection's own counts.
 func waitState(t *testing.T, s *ConnStats, want tcpinfo.State) {
 	t.Helper()

@@ -8,6 +8,8 @@ import (
 	"github.com/otelnet/agent/internal/tcpinfo"
 )
 
+const kernelTells = false
+
 func waitState(t *testing.T, _ *ConnStats, _ tcpinfo.State) {
 	t.Skip("no kernel states on this platform")
 }

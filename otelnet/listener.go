@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"syscall"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -70,6 +71,7 @@ func newListener(inner net.Listener, c config) net.Listener {
 	}
 	switch l := inner.(type) {
 	case *net.TCPListener:
+		a.watch(l)
 		return &tcpListener{TCPListener: l, acceptor: &a}
 	case *net.UnixListener:
 		return &unixListener{UnixListener: l, acceptor: &a}
@@ -90,7 +92,31 @@ type acceptor struct {
 	endpoint *endpoint
 	errors   optionCache[errorClass]
 	mode     counting
+	plain    bool            // what it accepts is ordinary TCP
+	queued   syscall.RawConn // the listening socket, nil if the kernel does not tell of its queue
 	tlsOnce  sync.Once
+}
+
+// watch asks the kernel what kind of socket it is.
+func (a *acceptor) watch(l *net.TCPListener) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return
+	}
+	a.plain = plainTCP(raw)
+	if a.endpoint.queues.add(raw, a.endpoint) {
+		a.queued = raw
+	}
+}
+
+// wrap counts an accepted connection.
+func (a *acceptor) wrap(conn net.Conn) net.Conn {
+	if c, ok := conn.(*net.TCPConn); ok && c != nil {
+		w := wrapTCP(c, a.endpoint, a.mode, a.plain)
+		a.recordWait(w.(tracked).connStats())
+		return w
+	}
+	return wrapConn(conn, a.endpoint, a.mode)
 }
 
 // accepted passes on what Accept returned.
@@ -102,7 +128,7 @@ func (a *acceptor) accepted(conn net.Conn, err error) (net.Conn, error) {
 		}
 		return conn, err
 	}
-	wrapped := wrapConn(conn, a.endpoint, a.mode)
+	wrapped := a.wrap(conn)
 	if _, ok := wrapped.(tracked); !ok {
 		a.tlsOnce.Do(func() {
 			otel.Handle(fmt.Errorf("otelnet: the listener %s hands out %T: its connections are not counted", a.endpoint.key.name, conn))
@@ -126,6 +152,13 @@ type tcpListener struct {
 }
 
 func (l *tcpListener) Accept() (net.Conn, error) { return l.accepted(l.TCPListener.Accept()) }
+
+func (l *tcpListener) Close() error {
+	if l.queued != nil {
+		l.endpoint.queues.remove(l.queued)
+	}
+	return l.TCPListener.Close()
+}
 
 type unixListener struct {
 	*net.UnixListener

@@ -98,7 +98,37 @@ func (m *meter) sum(name string, with ...attribute.KeyValue) int64 {
 				total += int64(p.Count)
 			}
 		}
+	case metricdata.Gauge[int64]:
+		for _, p := range d.DataPoints {
+			if hasAll(p.Attributes, with) {
+				total += p.Value
+			}
+		}
 	case metricdata.Histogram[int64]:
+		for _, p := range d.DataPoints {
+			if hasAll(p.Attributes, with) {
+				total += p.Sum
+			}
+		}
+	default:
+		m.t.Fatalf("metric %s has data of type %T", name, d)
+	}
+	return total
+}
+
+// seconds adds up the points of a sum of seconds, or the values of a histogram of them, that have all the attributes.
+func (m *meter) seconds(name string, with ...attribute.KeyValue) float64 {
+	m.t.Helper()
+	total := 0.0
+	switch d := m.metrics()[name].Data.(type) {
+	case nil:
+	case metricdata.Sum[float64]:
+		for _, p := range d.DataPoints {
+			if hasAll(p.Attributes, with) {
+				total += p.Value
+			}
+		}
+	case metricdata.Histogram[float64]:
 		for _, p := range d.DataPoints {
 			if hasAll(p.Attributes, with) {
 				total += p.Sum
@@ -120,6 +150,14 @@ func (m *meter) attrSets(name string) []attribute.Set {
 			sets = append(sets, p.Attributes)
 		}
 	case metricdata.Histogram[float64]:
+		for _, p := range d.DataPoints {
+			sets = append(sets, p.Attributes)
+		}
+	case metricdata.Sum[float64]:
+		for _, p := range d.DataPoints {
+			sets = append(sets, p.Attributes)
+		}
+	case metricdata.Gauge[int64]:
 		for _, p := range d.DataPoints {
 			sets = append(sets, p.Attributes)
 		}

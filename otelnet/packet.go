@@ -39,17 +39,22 @@ func NewPacketConn(inner net.PacketConn, opts ...PacketConnOption) (net.PacketCo
 		return wrapUDP(udp, ep), nil
 	}
 	w := &packetConn{PacketConn: inner}
-	w.stats.openPacket(ep, inner.LocalAddr(), nil)
+	w.stats.openPacket(ep, unconnected{inner})
 	return w, nil
 }
 
 // openPacket puts a packet socket in the table.
-func (s *ConnStats) openPacket(ep *endpoint, local, peer net.Addr) {
-	s.endpoint, s.local, s.peer = ep, local, peer
+func (s *ConnStats) openPacket(ep *endpoint, addrs addresses) {
+	s.endpoint, s.addrs = ep, addrs
 	s.opened = sinceStart()
-	s.kind = kindOf(local)
+	s.kind = kindOf(s.localAddr())
 	track(s)
 }
+
+// unconnected gives a packet socket the address it lacks.
+type unconnected struct{ net.PacketConn }
+
+func (unconnected) RemoteAddr() net.Addr { return nil }
 
 // packetConn wraps a net.PacketConn that is no *net.UDPConn.
 type packetConn struct {
@@ -86,7 +91,7 @@ type udpConn struct {
 func wrapUDP(inner *net.UDPConn, ep *endpoint) *udpConn {
 	w := &udpConn{UDPConn: inner}
 	w.batch = sync.OnceValue(func() *ipv4.PacketConn { return ipv4.NewPacketConn(inner) })
-	w.stats.openPacket(ep, inner.LocalAddr(), inner.RemoteAddr())
+	w.stats.openPacket(ep, inner)
 	return w
 }
 

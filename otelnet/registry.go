@@ -83,17 +83,6 @@ func eachOpen(f func(*ConnStats)) {
 // readers are kept for reuse: one is needed at each close and for each sweep.
 var readers = sync.Pool{New: func() any { return tcpinfo.NewReader() }}
 
-// sweep brings the totals of a scope's endpoints up to what its open connections have carried.
-func sweep(sc *scope) {
-	rd := readers.Get().(*tcpinfo.Reader)
-	defer readers.Put(rd)
-	eachOpen(func(s *ConnStats) {
-		if s.endpoint.scope == sc {
-			s.fold(rd)
-		}
-	})
-}
-
 // maxClosed is how many closed connections the table remembers.
 const maxClosed = 1000
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -15,6 +16,8 @@ import (
 // that each series has one source.
 type scope struct {
 	ins *instruments
+
+	sweptAt, sampledAt atomic.Int64 // nanoseconds since processStart, 0 for never
 
 	mu        sync.Mutex
 	endpoints map[endpointKey]*endpoint
@@ -80,10 +83,11 @@ func newScope(mp metric.MeterProvider) *scope {
 		targets:   make(map[target]struct{}),
 		active:    make(map[activeKey]*activeRequests),
 	}
-	_, err = ins.meter.RegisterCallback(s.collect,
+	observed := append(ins.observables(),
 		ins.serverActive, ins.serverConnections, ins.clientActive, ins.clientConnections, ins.io,
 		ins.httpServerActive, ins.httpClientActive, ins.httpClientOpenConns, ins.clientConnUses, ins.clientResends,
 		ins.serverUpgraded)
+	_, err = ins.meter.RegisterCallback(s.collect, observed...)
 	report(err)
 	return s
 }
@@ -103,6 +107,7 @@ func (s *scope) collect(_ context.Context, o metric.Observer) error {
 	for _, t := range totals {
 		o.ObserveInt64(s.ins.io, int64(t.sent.Load()), t.sentOpts...)
 		o.ObserveInt64(s.ins.io, int64(t.received.Load()), t.receivedOpts...)
+		t.observeKernel(o, s.ins)
 	}
 	for _, a := range active {
 		a.observe(o, s.ins)

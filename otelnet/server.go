@@ -30,6 +30,11 @@ func Instrument(srv *http.Server) {
 		}
 		return ctx
 	}
+	if srv.TLSConfig == nil {
+		// What a server without a configuration of its own offers; ServeTLS takes out what its Protocols rule out.
+		srv.TLSConfig = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
+	}
+	srv.TLSConfig = ServerTLSConfig(srv.TLSConfig)
 	srv.ConnState = func(c net.Conn, state http.ConnState) {
 		if s := statsOf(c); s != nil {
 			s.noteState(c, state)
@@ -68,16 +73,22 @@ func (s *ConnStats) noteState(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.httpState.Store(uint32(stateNew))
+		if tc, ok := c.(*tls.Conn); ok {
+			s.beginHandshake(tc)
+		}
 	case http.StateActive:
 		s.httpState.Store(uint32(stateActive))
 		// The handshake is done by now. net/http closes the connection before it reports that, too late for the metrics.
 		if tc, ok := c.(*tls.Conn); ok && s.tlsVersion.Load() == 0 {
-			s.tlsVersion.Store(uint32(tc.ConnectionState().Version))
+			s.noteTLS(tc.ConnectionState())
 		}
+		s.handshake.Store(nil)
 	case http.StateIdle:
 		s.httpState.Store(uint32(stateIdle))
 	case http.StateHijacked:
 		s.httpState.Store(uint32(stateActive))
+	case http.StateClosed:
+		s.failHandshake()
 	}
 }
 

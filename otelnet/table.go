@@ -34,6 +34,21 @@ type ConnInfo struct {
 	TLSVersion    string    `json:"tlsVersion,omitempty"`  // 1.2, 1.3; "" without TLS or if not known
 	CloseReason   string    `json:"closeReason,omitempty"` // closed ones: local, remote, reset, timeout, error
 	ErrorType     string    `json:"errorType,omitempty"`   // error.type of what ended it; "" for an orderly end
+
+	AgeSeconds  float64 `json:"ageSeconds"`  // since it was opened, until its close
+	IdleSeconds float64 `json:"idleSeconds"` // since LastActive, or since it was opened if there was nothing; until its close
+
+	// Per second since the last collection, or within a second after one, between the two last. 0 for closed ones.
+	ReceiveRate float64 `json:"receiveRate,omitempty"` // bytes
+	SendRate    float64 `json:"sendRate,omitempty"`    // bytes
+	RequestRate float64 `json:"requestRate,omitempty"` // requests
+
+	// From struct tcp_info; for closed ones, just before the close. 0 where the kernel does not tell.
+	RTTSeconds    float64 `json:"rttSeconds,omitempty"`    // smoothed round-trip time (tcpi_rtt)
+	MinRTTSeconds float64 `json:"minRttSeconds,omitempty"` // shortest of the last minutes (tcpi_min_rtt)
+	Retransmits   uint64  `json:"retransmits,omitempty"`   // segments sent again (tcpi_total_retrans)
+	UnsentBytes   uint64  `json:"unsentBytes,omitempty"`   // written but never yet sent (tcpi_notsent_bytes)
+	UnreadBytes   uint64  `json:"unreadBytes,omitempty"`   // received but not yet read (SIOCINQ); 0 for closed ones
 }
 
 // Filter selects and orders rows of the table. The zero Filter means all open connections, oldest first.
@@ -42,4 +57,6 @@ type Filter struct {
 	Match string // a substring, without regard to case, of name, peer, local, route, state or close reason; "" matches all
 	Sort  string // a JSON field name of ConnInfo, "-" before it for descending; "" means "id"
 	Limit int    // at most so many rows; 0 means all
+
+	Offset int // so many rows are left out before the first
 }

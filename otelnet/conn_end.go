@@ -1,0 +1,97 @@
+package otelnet
+
+import (
+	"github.com/otelnet/agent/internal/tcpinfo"
+)
+
+// finish does once what the end of a connection asks for, before the socket is gone. It reports whether this was the
+// first call.
+func (s *ConnStats) finish() bool {
+	before := s.flags.Or(flagClosed)
+	if before&flagClosed != 0 {
+		return false
+	}
+	end := sinceStart()
+	last := s.final(end)
+
+	failure := errorClass(s.failure.Load())
+	switch {
+	case last.reason == reasonTimeout && failure == errNone && connState(s.httpState.Load()) != stateIdle:
+		// An HTTP server that tires of an idle connection ends it in order.
+		failure = errTimeout
+	case last.reason == reasonReset && failure == errNone:
+		failure = errConnReset
+	case last.reason == reasonLocal || last.reason == reasonRemote:
+		failure = errNone
+	}
+	s.recordRTT(last.sample)
+	s.record(end, last.reason, failure)
+	s.endRole(before, end)
+	// In this order a table that is read meanwhile may find both rows, and drops one, but never misses the connection.
+	registry.closed.add(s.closedRow(end, &last, failure))
+	untrack(s)
+	return true
+}
+
+// lastLook is what was found just before the close.
+type lastLook struct {
+	reason closeReason
+	sample rttSample
+	kernel kernelView
+}
+
+// final folds for the last time and tells who ended the connection.
+func (s *ConnStats) final(now int64) (l lastLook) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.flags.Or(flagFinal)
+
+	state := tcpinfo.State(0)
+	if s.raw == nil {
+		s.look(nil)
+	} else {
+		rd := readers.Get().(*tcpinfo.Reader)
+		defer readers.Put(rd)
+		if rd.Read(s.raw) == nil {
+			state = rd.Info.State
+			if state == tcpinfo.Closed && errorClass(s.failure.Load()) == errNone {
+				// A reset that no call has met yet. It must be known before the bytes are counted.
+				s.noteFailure(rd.PendingError(s.raw))
+			}
+			s.takeKernel(&rd.Info)
+			s.foldKernel(&rd.Info)
+			l.kernel.take(&rd.Info)
+			l.sample = s.sampleRTT(&rd.Info, now, s.endpoint.scope.sampledAt.Load())
+		}
+	}
+	s.foldLocked()
+	l.reason = s.closeReason(state)
+	return l
+}
+
+// closeReason tells who ended the connection: state is the kernel's just before the close, 0 if it is not known.
+func (s *ConnStats) closeReason(state tcpinfo.State) closeReason {
+	flags := s.flags.Load()
+	switch errorClass(s.failure.Load()) {
+	case errNone:
+	case errConnReset, errBrokenPipe, errConnAborted:
+		return reasonReset
+	case errTCPTimeout, errTimeout:
+		return reasonTimeout
+	default:
+		return reasonError
+	}
+	switch {
+	case flags&flagTimedOut != 0:
+		return reasonTimeout
+	case flags&flagCloseWrite != 0:
+		return reasonLocal
+	case flags&(flagEOF|flagPeerFIN) != 0:
+		return reasonRemote
+	case state == tcpinfo.Closed:
+		// Neither side's FIN explains this state: a reset whose error a sendfile or splice has taken.
+		return reasonReset
+	default:
+		return reasonLocal
+	}
+}
