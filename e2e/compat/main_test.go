@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	if name, arg, _ := strings.Cut(os.Getenv(helperEnv), ":"); name != "" {
+		endInTime()
 		helper, ok := helpers[name]
 		if !ok {
 			fmt.Fprintf(os.Stderr, "there is no helper %q\n", name)
