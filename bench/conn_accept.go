@@ -15,7 +15,7 @@ func acceptScenario() scenario {
 		start:    startAccept,
 		most:     500, // the ports of loopback are used again only after a second
 		rows: []row{
-			{label: "Accept and Close, connections a second", of: cpuTime, show: throughput, goals: goals{ours: 0.97}},
+			{label: "Accept and Close, connections per CPU second", of: cpuTime, show: throughput, goals: goals{ours: 0.97}},
 			{label: "Accept and Close, CPU", of: cpuTime, show: extraNanoseconds, goals: goals{ours: 2000}},
 			{label: "Accept and Close, allocations", of: allocs, show: extraCount},
 		},

@@ -72,7 +72,7 @@ func prometheusTransport(next http.RoundTripper) http.RoundTripper {
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "http_client_request_duration_seconds"}, labels)
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_client_requests_total"}, labels)
 	active := prometheus.NewGauge(prometheus.GaugeOpts{Name: "http_client_requests_in_flight"})
-	prometheus.MustRegister(duration, requests, active)
+	prometheus.NewRegistry().MustRegister(duration, requests, active)
 	return promhttp.InstrumentRoundTripperInFlight(active,
 		promhttp.InstrumentRoundTripperCounter(requests,
 			promhttp.InstrumentRoundTripperDuration(duration, next)))

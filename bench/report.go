@@ -146,7 +146,7 @@ func load() string {
 
 // The table stands between these lines of a document.
 const (
-	tableBegin = "<!-- table: go run ./bench -doc writes what follows -->\n"
+	tableBegin = "<!-- table: make bench writes what follows -->\n"
 	tableEnd   = "<!-- end of table -->\n"
 )
 

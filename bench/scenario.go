@@ -77,7 +77,7 @@ func groups() []group {
 		{
 			title:     "HTTP",
 			subjects:  []string{bare, ours, oursJoined, oursRoutes, otelHTTP, promHTTP},
-			scenarios: []scenario{handlerScenario(), transportScenario(), serverScenario()},
+			scenarios: []scenario{handlerScenario(), joinScenario(), transportScenario(), serverScenario()},
 		},
 		{
 			title:     "The Go runtime, one collect",
