@@ -168,31 +168,6 @@ func TestNoLimitIsAbsent(t *testing.T) {
 	}
 }
 
-func TestMutexWaitIsSeen(t *testing.T) {
-	reader, provider := newReader(t)
-	startTest(t, WithMeterProvider(provider))
-	before := mustValue(t, collect(t, reader), "otelnet.go.mutex.wait.time")
-	// The runtime samples one wait in eight, so a few goroutines queue until one has been noticed.
-	for range 200 {
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				for range 200 {
-					mu.Lock()
-					runtime.Gosched() // hand the processor to those who wait, with the lock held
-					mu.Unlock()
-				}
-			})
-		}
-		wg.Wait()
-		if mustValue(t, collect(t, reader), "otelnet.go.mutex.wait.time") > before {
-			return
-		}
-	}
-	t.Errorf("otelnet.go.mutex.wait.time stays at %v s through contention", before)
-}
-
 func TestDetailsPartitionTheTotals(t *testing.T) {
 	reader, provider := newReader(t)
 	startTest(t, WithMeterProvider(provider), WithDetails())
@@ -320,26 +295,45 @@ func TestStartReturnsTheMetersErrors(t *testing.T) {
 	}
 }
 
+// TestSeveralReadersAtOnce is for the race detector, and for what a race would tear: every collect before the Stop has
+// all points.
 func TestSeveralReadersAtOnce(t *testing.T) {
 	producer := NewProducer()
 	a := sdkmetric.NewManualReader(sdkmetric.WithProducer(producer))
 	b := sdkmetric.NewManualReader(sdkmetric.WithProducer(producer))
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(a), sdkmetric.WithReader(b))
 	defer provider.Shutdown(context.Background())
-	c := startTest(t, WithMeterProvider(provider))
+	c := startIn(t, containerRoot(t), WithMeterProvider(provider))
+	want := len(collect(t, a))
+
+	const turns = 50
 	var wg sync.WaitGroup
 	for _, r := range []sdkmetric.Reader{a, b, a} {
 		wg.Go(func() {
-			for range 50 {
-				var rm metricdata.ResourceMetrics
-				if err := r.Collect(context.Background(), &rm); err != nil {
-					t.Errorf("collect: %v", err)
+			for range turns {
+				got := collect(t, r)
+				if len(got) != want {
+					t.Errorf("%d metrics, want %d", len(got), want)
 				}
+				if v, ok := value(t, got, "otelnet.container.cpu.limit"); !ok || v != 1.5 {
+					t.Errorf("otelnet.container.cpu.limit: got %v, %t, want 1.5", v, ok)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, r := range []sdkmetric.Reader{a, b, a} {
+		wg.Go(func() {
+			for range turns {
+				collect(t, r)
 			}
 		})
 	}
 	wg.Go(func() { c.Stop() })
 	wg.Wait()
+	if got := len(collect(t, b)); got != len(histograms()) {
+		t.Errorf("%d metrics after Stop, want the producer's %d", got, len(histograms()))
+	}
 }
 
 // countingObserver stands for the SDK: it counts and keeps nothing.
@@ -356,30 +350,37 @@ func (o *countingObserver) ObserveFloat64(metric.Float64Observable, float64, ...
 	o.n++
 }
 
-func TestCallbackAllocatesNothing(t *testing.T) {
+func TestCallbacksAllocateNothing(t *testing.T) {
 	_, provider := newReader(t)
-	c := startTest(t, WithMeterProvider(provider))
-	var o metric.Observer = new(countingObserver)
-	got := testing.AllocsPerRun(100, func() {
-		if err := c.observe(context.Background(), o); err != nil {
-			t.Error(err)
+	c := startIn(t, containerRoot(t), WithMeterProvider(provider))
+	for name, observe := range map[string]metric.Callback{"runtime": c.runtime.observe, "system": c.system.observe} {
+		counting := new(countingObserver)
+		var o metric.Observer = counting
+		got := testing.AllocsPerRun(100, func() {
+			if err := observe(context.Background(), o); err != nil {
+				t.Error(err)
+			}
+		})
+		if got != 0 {
+			t.Errorf("the callback of the %s allocates %v times, want 0", name, got)
 		}
-	})
-	if got != 0 {
-		t.Errorf("a callback allocates %v times, want 0", got)
-	}
-	if o.(*countingObserver).n == 0 {
-		t.Error("the callback observed nothing")
+		if counting.n == 0 {
+			t.Errorf("the callback of the %s observed nothing", name)
+		}
 	}
 }
 
 func BenchmarkCallback(b *testing.B) {
 	_, provider := newReader(b)
 	c := startTest(b, WithMeterProvider(provider))
-	o := new(countingObserver)
-	b.ReportAllocs()
-	for b.Loop() {
-		c.observe(context.Background(), o)
+	for name, observe := range map[string]metric.Callback{"runtime": c.runtime.observe, "system": c.system.observe} {
+		b.Run(name, func(b *testing.B) {
+			o := new(countingObserver)
+			b.ReportAllocs()
+			for b.Loop() {
+				observe(context.Background(), o)
+			}
+		})
 	}
 }
 

@@ -1,4 +1,5 @@
-// Package runtimemetrics reports the Go runtime through the OpenTelemetry metric API.
+// Package runtimemetrics reports the Go runtime, the process and the limits of its container through the OpenTelemetry
+// metric API.
 //
 // The shortest use, with the global meter provider:
 //
@@ -42,6 +43,10 @@
 //	otelnet.go.thread.count         updowncounter    {thread}         /sched/threads/total:threads
 //	otelnet.go.mutex.wait.time      counter          s                /sync/mutex/wait/total:seconds
 //	otelnet.go.cgo.calls            counter          {call}           /cgo/go-to-c-calls:calls
+//	otelnet.go.finalizer.queued     counter          {finalizer}      /gc/finalizers/queued:finalizers
+//	otelnet.go.finalizer.executed   counter          {finalizer}      /gc/finalizers/executed:finalizers
+//	otelnet.go.cleanup.queued       counter          {cleanup}        /gc/cleanups/queued:cleanups
+//	otelnet.go.cleanup.executed     counter          {cleanup}        /gc/cleanups/executed:cleanups
 //
 // And by [NewProducer]:
 //
@@ -49,8 +54,24 @@
 //	go.memory.gc.pause.duration     histogram        s                /sched/pauses/total/gc:seconds
 //	otelnet.go.pause.duration       histogram        s                /sched/pauses/total/other:seconds
 //
-// Names beginning with "go." are those of the OpenTelemetry registry for Go
-// (https://opentelemetry.io/docs/specs/semconv/runtime/go-metrics/), the others are our own.
+// The process and its container, with the system call or file that each number comes from:
+//
+//	process.cpu.time                              counter        s                  cpu.mode=user: getrusage(2) ru_utime
+//	process.cpu.time                              counter        s                  cpu.mode=system: getrusage(2) ru_stime
+//	process.memory.usage                          updowncounter  By                 /proc/self/statm resident
+//	process.unix.file_descriptor.count            updowncounter  {file_descriptor}  /proc/self/fd
+//	otelnet.process.unix.file_descriptor.limit    updowncounter  {file_descriptor}  getrlimit(2) RLIMIT_NOFILE
+//	otelnet.container.cpu.limit                   updowncounter  {cpu}              cgroup cpu.max or cpu.cfs_quota_us
+//	otelnet.container.cpu.periods                 counter        {period}           cgroup cpu.stat nr_periods
+//	otelnet.container.cpu.throttled.periods       counter        {period}           cgroup cpu.stat nr_throttled
+//	otelnet.container.cpu.throttled.time          counter        s                  cgroup cpu.stat throttled_usec or throttled_time
+//	otelnet.container.memory.limit                updowncounter  By                 cgroup memory.max or memory.limit_in_bytes
+//
+// Linux has all of them, other Unix systems process.cpu.time and the limit of file descriptors, Windows none. What is
+// not there, or not limited, has no point.
+//
+// Names that begin with "go." or "process." are those of the OpenTelemetry registry
+// (https://opentelemetry.io/docs/specs/semconv/runtime/go-metrics/, .../system/process-metrics/), the others are our own.
 //
 // Some of the runtime's numbers have habits worth knowing:
 //
@@ -61,12 +82,23 @@
 //   - The goroutine states are counted one after the other and need not add up to go.goroutine.count.
 //   - otelnet.go.gc.limiter.last is the number of the last GC cycle in which the limiter cut the collector's CPU time, 0 if
 //     never: when it moves, the heap has no room to live in.
+//   - Finalizers or cleanups that are queued but not executed wait behind one that is slow.
+//   - process.cpu.time is what the kernel has charged, and includes threads that run C; go.cpu.time is the runtime's own
+//     estimate, its sum with idle being GOMAXPROCS times the time passed. The two are not to be compared.
+//   - process.memory.usage contains memory that the runtime has freed and the kernel has not taken back yet.
+//   - The limits of the container are the tightest of all control groups from the process's own upwards, v1 or v2, as far
+//     as they are visible. A process that is moved to another group after Start keeps reporting the old one.
+//   - otelnet.container.cpu.throttled.periods divided by otelnet.container.cpu.periods is the share of periods, usually of
+//     100 ms, in which the service was stopped for the rest. Latency follows it. They are absent until a quota has been in
+//     force.
 //
 // # Cost
 //
-// Every collect reads all keys afresh with a single metrics.Read; no value is older than the collect. That takes about
-// 3 µs and no allocation here, nothing in between; the SDK adds its own for making points of them, about 50 µs in all.
-// The producer takes about 5 µs and a few kB, which the reader keeps.
+// Every collect reads everything afresh; no value is older than the collect, and nothing runs in between. No call stops
+// the world. Here the runtime takes about 3 µs with one metrics.Read and no allocation, the producer 4 µs and 4
+// allocations, the process 5 µs and its container 12 µs in control groups three levels deep, without allocation: their
+// files are opened once, at Start, and read again from the beginning. The SDK adds its own for making points of them,
+// about 1.3 µs and 3 allocations each.
 package runtimemetrics
 
 // ScopeName is the instrumentation scope of everything this package reports.

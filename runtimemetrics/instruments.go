@@ -4,6 +4,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/goconv"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/processconv"
 )
 
 // goroutineStateKey tells what the goroutines counted by otelnet.go.goroutine.states are doing.
@@ -21,14 +22,14 @@ func (k kind) String() string {
 	return [...]string{"counter", "updowncounter", "gauge"}[k]
 }
 
-// instrument describes one observable instrument. Its values are integers unless seconds is set: runtime/metrics has
-// floats for seconds only.
+// instrument describes one observable instrument. Its values are integers unless float is set, as it is for seconds and
+// parts of a CPU.
 type instrument struct {
 	kind        kind
 	name        string
 	unit        string
 	description string
-	seconds     bool
+	float       bool
 	points      []point
 }
 
@@ -60,8 +61,8 @@ func keyAs(k string, attr attribute.KeyValue) point {
 	return point{key: k, attr: []attribute.KeyValue{attr}}
 }
 
-// instruments lists what Start reports without WithDetails.
-func instruments() []instrument {
+// runtimeInstruments lists what Start reports of the runtime without WithDetails.
+func runtimeInstruments() []instrument {
 	const (
 		total    = "/memory/classes/total:bytes"
 		released = "/memory/classes/heap/released:bytes"
@@ -105,9 +106,45 @@ func instruments() []instrument {
 			"Approximate time goroutines have been blocked on a mutex.", key("/sync/mutex/wait/total:seconds")),
 		own(counter, "otelnet.go.cgo.calls", "{call}",
 			"Calls made from Go to C.", key("/cgo/go-to-c-calls:calls")),
+		own(counter, "otelnet.go.finalizer.queued", "{finalizer}",
+			"Finalizers that the collector has put into the queue.", key("/gc/finalizers/queued:finalizers")),
+		own(counter, "otelnet.go.finalizer.executed", "{finalizer}",
+			"Finalizers that have run.", key("/gc/finalizers/executed:finalizers")),
+		own(counter, "otelnet.go.cleanup.queued", "{cleanup}",
+			"Approximate count of cleanups that the collector has put into the queue.", key("/gc/cleanups/queued:cleanups")),
+		own(counter, "otelnet.go.cleanup.executed", "{cleanup}",
+			"Approximate count of cleanups that have run.", key("/gc/cleanups/executed:cleanups")),
 	}
+	return markFloats(list)
+}
+
+// systemInstruments lists what Start reports of the process and its container.
+func systemInstruments() []instrument {
+	of := func(f fact) point { return key(factKeys[f]) }
+	return markFloats([]instrument{
+		fromRegistry(counter, processconv.CPUTime{},
+			keyAs(factKeys[userCPU], semconv.CPUModeUser), keyAs(factKeys[systemCPU], semconv.CPUModeSystem)),
+		fromRegistry(upDownCounter, processconv.MemoryUsageObservable{}, of(residentMemory)),
+		fromRegistry(upDownCounter, processconv.UnixFileDescriptorCountObservable{}, of(openFiles)),
+
+		own(upDownCounter, "otelnet.process.unix.file_descriptor.limit", "{file_descriptor}",
+			"Unix file descriptors that the process may have open.", of(fileLimit)),
+		own(upDownCounter, "otelnet.container.cpu.limit", "{cpu}",
+			"CPUs whose time the container may use.", of(cpuLimit)),
+		own(counter, "otelnet.container.cpu.periods", "{period}",
+			"Periods of the CPU quota in which the container had something to run.", of(cpuPeriods)),
+		own(counter, "otelnet.container.cpu.throttled.periods", "{period}",
+			"Periods in which the container used its CPU quota up and was held up.", of(throttledPeriods)),
+		own(counter, "otelnet.container.cpu.throttled.time", "s",
+			"Time for which the container was held up because its CPU quota was used up.", of(throttledTime)),
+		own(upDownCounter, "otelnet.container.memory.limit", "By",
+			"Memory that the container may use before the kernel reclaims or kills.", of(memoryLimit)),
+	})
+}
+
+func markFloats(list []instrument) []instrument {
 	for i := range list {
-		list[i].seconds = list[i].unit == "s"
+		list[i].float = list[i].unit == "s" || list[i].unit == "{cpu}"
 	}
 	return list
 }

@@ -2,6 +2,9 @@ package runtimemetrics
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"runtime/metrics"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -39,6 +42,50 @@ func startTest(t testing.TB, opts ...Option) *Collector {
 		}
 	})
 	return c
+}
+
+// startIn starts a Collector that takes root for the file system, as far as the container's files go.
+func startIn(t testing.TB, root string, opts ...Option) *Collector {
+	t.Helper()
+	cfg := newConfig(opts)
+	cfg.root = root
+	c, err := start(cfg, metrics.All())
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Errorf("Stop: %v", err)
+		}
+	})
+	return c
+}
+
+// containerRoot is the file system of a container with every limit.
+func containerRoot(t testing.TB) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range map[string]string{
+		"proc/self/cgroup":         "0::/\n",
+		"proc/self/mountinfo":      "30 25 0:26 / /sys/fs/cgroup ro,relatime - cgroup2 cgroup rw,nsdelegate\n",
+		"sys/fs/cgroup/cpu.max":    "150000 100000\n",
+		"sys/fs/cgroup/cpu.stat":   "usage_usec 7134221\nnr_periods 1200\nnr_throttled 300\nthrottled_usec 4500000\n",
+		"sys/fs/cgroup/memory.max": "268435456\n",
+	} {
+		writeFile(t, root, name, content)
+	}
+	return root
+}
+
+func writeFile(t testing.TB, root, name, content string) {
+	t.Helper()
+	name = filepath.Join(root, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // collect returns what a reader gets now, by metric name.

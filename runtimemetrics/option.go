@@ -17,10 +17,11 @@ func (f optionFunc) apply(c *config) { f(c) }
 type config struct {
 	provider metric.MeterProvider
 	details  bool
+	root     string // of the file system; tests play other machines with it
 }
 
 func newConfig(opts []Option) config {
-	var c config
+	c := config{root: "/"}
 	for _, o := range opts {
 		if o != nil {
 			o.apply(&c)

@@ -2,7 +2,6 @@ package runtimemetrics
 
 import (
 	"context"
-	"math"
 	"runtime/metrics"
 	"slices"
 	"sync"
@@ -22,6 +21,7 @@ type Producer struct {
 	mu      sync.Mutex
 	list    []histogram
 	samples []metrics.Sample // samples[i] is read for list[i]
+	folds   []fold           // folds[i] is how list[i] is made of it
 }
 
 // NewProducer returns a Producer of those histograms in the package comment that the running Go version has. It holds no
@@ -40,8 +40,28 @@ func newProducer(available []metrics.Description) *Producer {
 			p.samples = append(p.samples, metrics.Sample{Name: h.key})
 		}
 	}
+	if len(p.list) == 0 {
+		return p
+	}
+	// The bounds of a key stay the same as long as the program runs, so how to merge them is settled here.
+	metrics.Read(p.samples)
+	for _, s := range p.samples {
+		p.folds = append(p.folds, newFold(s.Value.Float64Histogram().Buckets))
+	}
 	return p
 }
+
+// produced holds what one call of Produce returns, in a single piece of memory.
+type produced struct {
+	scope   [1]metricdata.ScopeMetrics
+	metrics [maxHistograms]metricdata.Metrics
+	points  [maxHistograms]metricdata.HistogramDataPoint[float64]
+	bounds  [maxHistograms][maxBounds]float64
+	counts  [maxHistograms][maxBounds + 1]uint64
+}
+
+// maxHistograms is how many the list may have; a test compares.
+const maxHistograms = 3
 
 // Produce returns the histograms as they are now, always cumulative since the program started, whatever temporality the
 // reader prefers. The result shares no memory with the runtime or with another call. It never returns an error.
@@ -56,69 +76,26 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	}
 	now := time.Now()
 	metrics.Read(p.samples)
-	out := make([]metricdata.Metrics, 0, len(p.list))
+	out := new(produced)
 	for i, h := range p.list {
-		point := merge(p.samples[i].Value.Float64Histogram())
+		f, point := &p.folds[i], &out.points[i]
+		n := copy(out.bounds[i][:], f.bounds)
+		point.Bounds, point.BucketCounts = out.bounds[i][:n:n], out.counts[i][:n+1:n+1]
+		point.Count, point.Sum = f.merge(p.samples[i].Value.Float64Histogram().Counts, point.BucketCounts)
 		point.StartTime, point.Time = processStart, now
-		out = append(out, metricdata.Metrics{
+		out.metrics[i] = metricdata.Metrics{
 			Name:        h.name,
 			Description: h.description,
 			Unit:        h.unit,
 			Data: metricdata.Histogram[float64]{
 				Temporality: metricdata.CumulativeTemporality,
-				DataPoints:  []metricdata.HistogramDataPoint[float64]{point},
+				DataPoints:  out.points[i : i+1 : i+1],
 			},
-		})
+		}
 	}
-	return []metricdata.ScopeMetrics{{
+	out.scope[0] = metricdata.ScopeMetrics{
 		Scope:   instrumentation.Scope{Name: ScopeName, SchemaURL: semconv.SchemaURL},
-		Metrics: out,
-	}}, nil
-}
-
-// The kept bounds double from about a microsecond to 17 seconds, which is 25 of the runtime's 161 in Go 1.26.
-const (
-	maxBounds   = 32
-	lowestBound = 1e-6 // s
-	boundGrowth = 2
-	highBound   = 18 // s
-)
-
-// merge folds the runtime's histogram into fewer buckets. Every kept bound is one of the runtime's, so no count is
-// split. The runtime's buckets include their lower bound and OpenTelemetry's their upper one; for a duration of exactly
-// a bound, one in thousands, that is the one difference.
-func merge(h *metrics.Float64Histogram) metricdata.HistogramDataPoint[float64] {
-	p := metricdata.HistogramDataPoint[float64]{
-		Bounds:       make([]float64, 0, maxBounds),
-		BucketCounts: make([]uint64, 0, maxBounds+1),
+		Metrics: out.metrics[:len(p.list):len(p.list)],
 	}
-	next, total := lowestBound, uint64(0) // total is of the bucket being filled
-	for i, n := range h.Counts {
-		lower, upper := h.Buckets[i], h.Buckets[i+1]
-		total += n
-		p.Count += n
-		if n > 0 {
-			p.Sum += float64(n) * middle(lower, upper)
-		}
-		if upper >= next && upper <= highBound && len(p.Bounds) < maxBounds {
-			p.Bounds = append(p.Bounds, upper)
-			p.BucketCounts = append(p.BucketCounts, total)
-			// Bounds in binary steps are not exact in decimal: a hair less than the factor is the factor.
-			next, total = upper*boundGrowth*(1-1e-9), 0
-		}
-	}
-	p.BucketCounts = append(p.BucketCounts, total)
-	return p
-}
-
-// middle stands for the values of a bucket. No duration is negative, and an open end counts as the other one.
-func middle(lower, upper float64) float64 {
-	switch {
-	case math.IsInf(lower, -1):
-		return max(0, min(upper, 0))
-	case math.IsInf(upper, 1):
-		return lower
-	default:
-		return (lower + upper) / 2
-	}
+	return out.scope[:], nil
 }

@@ -60,6 +60,13 @@ func TestProducedHistogramsAreWellFormed(t *testing.T) {
 	}
 }
 
+func mergeTest(h *metrics.Float64Histogram) metricdata.HistogramDataPoint[float64] {
+	f := newFold(h.Buckets)
+	p := metricdata.HistogramDataPoint[float64]{Bounds: f.bounds, BucketCounts: make([]uint64, len(f.bounds)+1)}
+	p.Count, p.Sum = f.merge(h.Counts, p.BucketCounts)
+	return p
+}
+
 func TestMergeKeepsCounts(t *testing.T) {
 	inf := math.Inf(1)
 	tests := []struct {
@@ -99,7 +106,7 @@ func TestMergeKeepsCounts(t *testing.T) {
 	closeEnough := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-12 })
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := merge(&test.h)
+			got := mergeTest(&test.h)
 			if diff := cmp.Diff(test.want.Bounds, got.Bounds); diff != "" {
 				t.Errorf("bounds (-want +got):\n%s", diff)
 			}
@@ -123,7 +130,7 @@ func TestMergeOfManyBuckets(t *testing.T) {
 		h.Buckets = append(h.Buckets, v)
 		h.Counts = append(h.Counts, 1)
 	}
-	p := merge(h)
+	p := mergeTest(h)
 	if len(p.Bounds) > 32 {
 		t.Errorf("got %d bounds, want at most 32", len(p.Bounds))
 	}
@@ -199,6 +206,21 @@ func TestProduceConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// One piece of memory for all, and one for each histogram that becomes a metricdata.Aggregation.
+func TestProduceAllocatesLittle(t *testing.T) {
+	p := NewProducer()
+	got := testing.AllocsPerRun(100, func() { p.Produce(context.Background()) })
+	if want := float64(1 + len(p.list)); got != want {
+		t.Errorf("Produce allocates %v times, want %v", got, want)
+	}
+}
+
+func TestNoMoreHistogramsThanThereIsRoomFor(t *testing.T) {
+	if got := len(histograms()); got != maxHistograms {
+		t.Errorf("%d histograms are listed, maxHistograms is %d", got, maxHistograms)
+	}
 }
 
 func BenchmarkProduce(b *testing.B) {
