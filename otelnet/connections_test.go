@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -76,6 +77,61 @@ func TestConnectionsSortAndLimit(t *testing.T) {
 	}
 	if rows := Connections(Filter{Sort: "nonsense"}); rows == nil || len(rows) != 0 {
 		t.Errorf("a bad filter: got %v, want no rows", rows)
+	}
+}
+
+// What a row tells of the socket is what the kernel says of it.
+func TestConnectionsKernelColumns(t *testing.T) {
+	ln := listen(t, newMeter(t).option(), WithName("kernel-columns"))
+	server, client := pair(t, ln)
+	if statsOf(server).raw == nil {
+		t.Skip("no kernel counts on this platform")
+	}
+	mustWrite(t, client, 900)
+	mustRead(t, server, 123) // leaves 777 unread
+	much := make([]byte, 64<<20)
+	server.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+	n, _ := server.Write(much) // the peer does not read
+
+	for _, sort := range []string{"", "-unreadBytes", "-rttSeconds"} {
+		rows := Connections(Filter{Match: "kernel-columns", Sort: sort})
+		if len(rows) != 1 {
+			t.Fatalf("got %d rows, want 1", len(rows))
+		}
+		r := rows[0]
+		if r.UnreadBytes != 777 || r.ReceivedBytes != 900 || r.SentBytes != uint64(n) {
+			t.Errorf("sorted by %q: got unread %d, received %d, sent %d, want 777, 900, %d", sort, r.UnreadBytes, r.ReceivedBytes, r.SentBytes, n)
+		}
+		if r.UnsentBytes == 0 || r.UnsentBytes >= uint64(n) {
+			t.Errorf("sorted by %q: got %d unsent of %d, which nobody has read", sort, r.UnsentBytes, n)
+		}
+		if r.RTTSeconds <= 0 || r.RTTSeconds > 5 || r.MinRTTSeconds <= 0 || r.MinRTTSeconds > r.RTTSeconds {
+			t.Errorf("sorted by %q: got round trip %v s, shortest %v s", sort, r.RTTSeconds, r.MinRTTSeconds)
+		}
+		if r.AgeSeconds < .02 || r.AgeSeconds > 60 || r.IdleSeconds < 0 || r.IdleSeconds > r.AgeSeconds {
+			t.Errorf("sorted by %q: got age %v s, idle %v s", sort, r.AgeSeconds, r.IdleSeconds)
+		}
+	}
+	server.Close()
+	closed := Connections(Filter{State: "closed", Match: "kernel-columns"})
+	if len(closed) != 1 || closed[0].RTTSeconds <= 0 || closed[0].SentBytes != uint64(n) {
+		t.Errorf("after the close: got %+v, want the last round trip and %d sent", closed, n)
+	}
+}
+
+func TestConnectionsPage(t *testing.T) {
+	ln := listen(t, newMeter(t).option(), WithName("page-test"))
+	var ids []uint64
+	for range 5 {
+		server, _ := pair(t, ln)
+		ids = append(ids, statsOf(server).ID())
+	}
+	rows, total := ConnectionsPage(Filter{Match: "page-test", Limit: 2, Offset: 2})
+	if total != 5 || len(rows) != 2 || rows[0].ID != ids[2] || rows[1].ID != ids[3] {
+		t.Errorf("got %d of %d rows %v, want the third and fourth of %v", len(rows), total, rows, ids)
+	}
+	if rows, total := ConnectionsPage(Filter{Match: "page-test", Limit: 2, Offset: 9}); total != 5 || rows == nil || len(rows) != 0 {
+		t.Errorf("behind the end: got %v of %d, want none of 5", rows, total)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -115,6 +116,66 @@ func TestDialFailures(t *testing.T) {
 			t.Errorf("canceled dials: got %d, want 1", got)
 		}
 	})
+}
+
+// A name that is looked up is timed, also when it comes from the hosts file.
+func TestLookupIsRecorded(t *testing.T) {
+	m := newMeter(t)
+	ln := listen(t, m.option())
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := newTestDialer(t, nil, m.option()).Dial("tcp", net.JoinHostPort("localhost", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if got := m.sum(metricDNSDuration); got != 1 {
+		t.Errorf("%s: got %d, want 1", metricDNSDuration, got)
+	}
+	for _, set := range m.attrSets(metricDNSDuration) {
+		if set.Len() != 0 {
+			t.Errorf("%s carries %v, want nothing", metricDNSDuration, set)
+		}
+	}
+}
+
+// Control and ControlContext of the caller's dialer are called for each socket.
+func TestDialKeepsControl(t *testing.T) {
+	ln := listen(t)
+	type key struct{}
+	calls := 0
+	control := func(network, address string) {
+		calls++
+		if network != "tcp4" || address != ln.Addr().String() {
+			t.Errorf("got %s %s, want tcp4 %s", network, address, ln.Addr())
+		}
+	}
+	for name, inner := range map[string]*net.Dialer{
+		"Control": {Control: func(network, address string, _ syscall.RawConn) error {
+			control(network, address)
+			return nil
+		}},
+		"ControlContext": {ControlContext: func(ctx context.Context, network, address string, _ syscall.RawConn) error {
+			control(network, address)
+			if ctx.Value(key{}) != "mine" {
+				t.Error("the context has lost its value")
+			}
+			return nil
+		}},
+	} {
+		calls = 0
+		ctx := context.WithValue(context.Background(), key{}, "mine")
+		c, err := newTestDialer(t, inner, newMeter(t).option()).DialContext(ctx, "tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if calls != 1 {
+			t.Errorf("%s: called %d times, want 1", name, calls)
+		}
+	}
 }
 
 func TestTargetsAreCapped(t *testing.T) {

@@ -19,6 +19,7 @@ func TestParseFilter(t *testing.T) {
 		{"", Filter{}},
 		{"sort=-sentBytes&limit=10&filter=db&state=closed", Filter{State: "closed", Match: "db", Sort: "-sentBytes", Limit: 10}},
 		{"state=idle&unknown=1", Filter{State: "idle"}},
+		{"limit=5&offset=10", Filter{Limit: 5, Offset: 10}},
 	}
 	for _, tt := range tests {
 		values, err := url.ParseQuery(tt.query)
@@ -39,6 +40,8 @@ func TestFilterErrorsSayWhatIsAllowed(t *testing.T) {
 		"state=ajar":      {`"ajar"`, "open", "closed", "all", "new", "active", "idle"},
 		"limit=many":      {`"many"`, "whole number"},
 		"limit=-1":        {"-1", "0 means all"},
+		"offset=x":        {"offset", "whole number"},
+		"offset=-1":       {"offset", "-1", "0 leaves out none"},
 		"sort=-id&state=": nil,
 	} {
 		values, _ := url.ParseQuery(query)
