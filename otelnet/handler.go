@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,11 +18,15 @@ import (
 // the service's own, further out, has begun one.
 //
 // The route (http.route) is the pattern of the http.ServeMux that served the request. If middleware between NewHandler
-// and the mux replaces the request, put [Routes] around the mux.
+// and the mux replaces the request, put [Routes] around the mux; for other routers there are [RoutesFunc] and [SetRoute].
 //
-// A panic is recorded with error.type "panic" (http.ErrAbortHandler with "aborted") and goes on. A hijacked request,
-// such as a websocket, leaves the duration alone and stops being active when it is hijacked. A handler of ours inside
-// another records nothing twice. The ResponseWriter keeps every optional interface that it has.
+// A panic is recorded with error.type "panic" (http.ErrAbortHandler with "aborted") and goes on. A request whose client
+// left before it had the whole response has error.type "canceled", whatever status the handler answered then, and none
+// if it had not answered. A response that the handler flushes is a stream: the time to its first flush is
+// otelnet.server.time_to_first_byte. A hijacked request, such as a websocket, leaves the durations alone, stops being
+// active when it is hijacked, and counts in otelnet.server.upgraded_connections until its connection is closed, if that
+// came from a listener of ours. A handler of ours inside another records nothing twice. The ResponseWriter keeps every
+// optional interface that it has.
 //
 // An option with a bad value is reported to otel.Handle and ignored. A nil h answers as http.DefaultServeMux.
 func NewHandler(h http.Handler, operation string, opts ...HandlerOption) http.Handler {
@@ -53,10 +56,10 @@ func NewHandler(h http.Handler, operation string, opts ...HandlerOption) http.Ha
 	}
 	hd.options.build = func(k requestKey) []attribute.KeyValue { return k.attributes(constant) }
 	hd.tracing.init(c.tracerProvider, func(p tracer) http.Handler {
-		return p.handler(&tracedHandler{next: h}, operation, &c)
+		return p.handler(&spanHandler{next: h, rename: len(c.otelHTTPOptions) == 0}, operation, &c)
 	})
 	if c.otelHTTPMetrics {
-		hd.always = tracer{c.tracerProvider}.handler(&tracedHandler{next: h}, operation, &c)
+		hd.always = tracer{c.tracerProvider}.handler(&spanHandler{next: h, rename: len(c.otelHTTPOptions) == 0}, operation, &c)
 	}
 	return hd
 }
@@ -70,82 +73,6 @@ type handler struct {
 	durations bool
 	tracing   lazyTracing[http.Handler]
 	always    http.Handler // otelhttp, if it has to record too
-}
-
-type scheme uint8
-
-const (
-	schemeHTTP scheme = iota
-	schemeHTTPS
-)
-
-func (s scheme) String() string { return [...]string{"http", "https"}[s] }
-
-// outcome is how a handler ended.
-type outcome uint8
-
-const (
-	outcomeReturned outcome = iota
-	outcomePanic
-	outcomeAborted // by http.ErrAbortHandler
-)
-
-// requestKey is everything that the attributes of a request depend on. Each field comes from a closed set.
-type requestKey struct {
-	route   string // the path of a pattern that the service registered
-	status  int    // 0 if nothing was sent
-	method  method
-	scheme  scheme
-	outcome outcome
-	major   uint8
-	minor   uint8
-}
-
-func (k requestKey) attributes(constant []attribute.KeyValue) []attribute.KeyValue {
-	attrs := join(constant,
-		semconv.HTTPRequestMethodKey.String(k.method.String()),
-		semconv.URLScheme(k.scheme.String()),
-		semconv.NetworkProtocolName("http"),
-		semconv.NetworkProtocolVersion(protocolVersion(k.major, k.minor)),
-	)
-	if k.status != 0 {
-		attrs = append(attrs, semconv.HTTPResponseStatusCode(k.status))
-	}
-	if k.route != "" {
-		attrs = append(attrs, semconv.HTTPRoute(k.route))
-	}
-	return withErrorType(attrs, k.errorType())
-}
-
-func (k requestKey) errorType() string {
-	switch {
-	case k.outcome == outcomePanic:
-		return "panic"
-	case k.outcome == outcomeAborted:
-		return "aborted"
-	case k.status >= 500:
-		return strconv.Itoa(k.status)
-	default:
-		return ""
-	}
-}
-
-func (k requestKey) failed() bool { return k.outcome != outcomeReturned || k.status >= 500 }
-
-// protocolVersion is 1.0, 1.1, 2 or 3, as the semantic conventions write it.
-func protocolVersion(major, minor uint8) string {
-	if major >= 2 {
-		return strconv.Itoa(int(major))
-	}
-	return strconv.Itoa(int(major)) + "." + strconv.Itoa(int(minor))
-}
-
-// routePath strips the method and host from a pattern of http.ServeMux.
-func routePath(pattern string) string {
-	if i := strings.IndexByte(pattern, '/'); i > 0 {
-		return pattern[i:]
-	}
-	return pattern
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -163,7 +90,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp, w := newResponse(w)
 	resp.begin(h, r)
 	inner := r
-	if replaced || routesInUse.Load() {
+	if (replaced || routesInUse.Load()) && resp.conn.servingOne() != resp {
 		// What stands further in finds the response by the context. It costs two allocations.
 		inner = r.WithContext(context.WithValue(r.Context(), responseKey{}, resp))
 	}
@@ -173,7 +100,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		inner.Body = &countedBody{ReadCloser: r.Body, n: &resp.bodyRead}
 	}
-	defer resp.end(r, inner)
+	resp.direct = inner
+	defer resp.end(inner)
 	next.ServeHTTP(w, inner)
 	resp.returned = true
 }
@@ -181,63 +109,87 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // begin starts the clock.
 func (resp *response) begin(h *handler, r *http.Request) {
 	resp.handler = h
-	resp.method = methodOf(r.Method)
+	resp.request = r
+	resp.key = requestKey{method: methodOf(r.Method), major: uint8(r.ProtoMajor), minor: uint8(r.ProtoMinor)}
 	if r.TLS != nil {
-		resp.scheme = schemeHTTPS
+		resp.key.scheme = schemeHTTPS
 	}
 	resp.ctx = r.Context()
 	if s, ok := ConnFromContext(resp.ctx); ok {
 		resp.conn = s
 		s.beginRequest(r)
+		if r.ProtoMajor == 1 {
+			s.serving.Store(resp)
+		}
 	}
-	resp.active = &h.active[resp.scheme].methods[resp.method]
+	resp.active = &h.active[resp.key.scheme].methods[resp.key.method]
 	resp.active.begin()
 	resp.start = time.Now()
 }
 
+// servingOne returns the request that an HTTP/1 connection serves. A nil s serves none.
+func (s *ConnStats) servingOne() *response {
+	if s == nil {
+		return nil
+	}
+	return s.serving.Load()
+}
+
 // end records the request. It is deferred, sees a panic and lets it go on.
-func (resp *response) end(r, inner *http.Request) {
+func (resp *response) end(inner *http.Request) {
 	took := time.Since(resp.start)
+	r := resp.request
 	if inner != r && inner.MultipartForm != nil {
 		r.MultipartForm = inner.MultipartForm // net/http removes its files by the request it made
 	}
-	result := outcomeReturned
 	var thrown any
 	if !resp.returned {
-		if thrown = recover(); thrown == http.ErrAbortHandler {
-			result = outcomeAborted
-		} else if thrown != nil {
-			result = outcomePanic
-		}
+		thrown = recover()
+	}
+	if resp.conn != nil {
+		resp.conn.serving.CompareAndSwap(resp, nil)
 	}
 	if !resp.hijacked {
 		resp.active.end()
-		if resp.status == 0 && result == outcomeReturned {
-			resp.status = http.StatusOK
-		}
 	}
-	if resp.pattern == "" {
-		resp.pattern = inner.Pattern
-	}
-	resp.record(requestKey{
-		route:   routePath(resp.pattern),
-		status:  resp.status,
-		method:  resp.method,
-		scheme:  resp.scheme,
-		outcome: result,
-		major:   uint8(r.ProtoMajor),
-		minor:   uint8(r.ProtoMinor),
-	}, took, r.ContentLength)
+	resp.finishKey(thrown)
+	resp.record(took)
 	if thrown != nil {
 		panic(thrown)
 	}
 }
 
-func (resp *response) record(key requestKey, took time.Duration, contentLength int64) {
+// finishKey tells how the request ended.
+func (resp *response) finishKey(thrown any) {
+	k := &resp.key
+	k.route = resp.routeKnown()
+	switch {
+	case thrown != nil && thrown != http.ErrAbortHandler:
+		k.outcome = outcomePanic
+	case !resp.hijacked && resp.canceled():
+		k.outcome = outcomeCanceled
+	case thrown != nil:
+		k.outcome = outcomeAborted
+	case !resp.hijacked && k.status == 0:
+		k.status = http.StatusOK
+	}
+}
+
+// canceled reports whether the client left before it had the whole response. net/http ends the request's context when
+// it finds the connection closed or the stream reset; a client that has what Content-Length promised may go at once.
+func (resp *response) canceled() bool {
+	if resp.request.Context().Err() != context.Canceled {
+		return false
+	}
+	announced, err := strconv.ParseInt(resp.Header().Get("Content-Length"), 10, 64)
+	return err != nil || resp.written < announced
+}
+
+func (resp *response) record(took time.Duration) {
 	h := resp.handler
-	set := h.options.get(key)
+	set := h.options.get(resp.key)
 	if resp.conn != nil {
-		resp.conn.endRequest(&set.key.route, key.failed())
+		resp.conn.endRequest(&set.key.route, resp.key.failed())
 	}
 	if resp.hijacked {
 		return
@@ -248,12 +200,24 @@ func (resp *response) record(key requestKey, took time.Duration, contentLength i
 	}
 	if h.sizes {
 		read := resp.bodyRead.Load()
-		if contentLength >= 0 {
-			read = contentLength
+		if announced := resp.request.ContentLength; announced >= 0 {
+			read = announced
 		}
 		ins.httpServerRequestSize.Record(resp.ctx, read, set.record...)
 		ins.httpServerResponseSize.Record(resp.ctx, resp.written, set.record...)
 	}
+}
+
+// firstFlush records how long a streamed response took to begin. It does so at once: the stream may last for hours.
+func (resp *response) firstFlush() {
+	if resp.flushed || resp.hijacked {
+		return
+	}
+	resp.flushed = true
+	took := time.Since(resp.start)
+	key := resp.key
+	key.route = resp.routeNow()
+	resp.handler.scope.ins.serverFirstByte.Record(resp.ctx, took.Seconds(), resp.handler.options.get(key).record...)
 }
 
 // countedBody counts what the handler reads of a body whose length was not announced.

@@ -1,12 +1,12 @@
 package otelnet
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -64,11 +64,11 @@ type config struct {
 	name            string
 	attrs           []attribute.KeyValue
 	targetLimit     int
-	tlsConfig       *tls.Config
 	serverAddress   string
 	serverPort      int
 	bodySizes       bool
 	otelHTTPMetrics bool
+	otelHTTPOptions []otelhttp.Option
 	errs            []error
 }
 

@@ -19,17 +19,20 @@ type responseKey struct{}
 type response struct {
 	http.ResponseWriter
 	handler *handler
-	conn    *ConnStats // nil if the request is not joined to one
-	active  *activeCounter
+	request *http.Request   // as NewHandler was given it
+	direct  *http.Request   // as the handler inside was given it
+	conn    *ConnStats      // nil if the request is not joined to one
+	active  *activeCounter  // until the end, or until it is hijacked
 	ctx     context.Context // what the request is recorded with; the span's, if there is one
-	pattern string          // of the mux, "" until it is known
 	start   time.Time
+	key     requestKey
 
-	status   int   // as sent, 0 if nothing was
+	route   atomic.Pointer[string] // nil until something inside tells it
+	routing routing
+
 	written  int64 // bytes of the body
 	bodyRead atomic.Int64
-	method   method
-	scheme   scheme
+	flushed  bool
 	hijacked bool
 	returned bool // the handler did not panic
 }
@@ -46,8 +49,8 @@ func (resp *response) WriteHeader(status int) {
 
 // sent keeps the final status. Those of 1xx are sent before it, except 101, after which nothing comes.
 func (resp *response) sent(status int) {
-	if resp.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		resp.status = status
+	if resp.key.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		resp.key.status = status
 	}
 }
 
@@ -74,15 +77,18 @@ func (resp *response) readFrom(r io.Reader) (int64, error) {
 
 func (resp *response) flush() { _ = resp.flushError() }
 
-func (resp *response) flushError() error {
+func (resp *response) flushError() (err error) {
 	resp.sent(http.StatusOK)
 	switch f := resp.ResponseWriter.(type) {
 	case interface{ FlushError() error }:
-		return f.FlushError()
+		err = f.FlushError()
 	case http.Flusher:
 		f.Flush()
 	}
-	return nil
+	if err == nil {
+		resp.firstFlush()
+	}
+	return err
 }
 
 func (resp *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -90,6 +96,9 @@ func (resp *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err == nil && !resp.hijacked {
 		resp.hijacked = true
 		resp.active.end()
+		if s := statsOf(conn); s != nil {
+			s.upgrade()
+		}
 	}
 	return conn, rw, err
 }

@@ -116,8 +116,8 @@ func TestWrittenBytes(t *testing.T) {
 			} else {
 				wrapped.Write(make([]byte, 100))
 			}
-			if resp.written != 115 || resp.status != 200 {
-				t.Errorf("got %d bytes, status %d, want 115, 200", resp.written, resp.status)
+			if resp.written != 115 || resp.key.status != 200 {
+				t.Errorf("got %d bytes, status %d, want 115, 200", resp.written, resp.key.status)
 			}
 		})
 	}
@@ -129,11 +129,12 @@ func TestFlushSendsStatus(t *testing.T) {
 		rw
 		flushPart
 	}{rw: &plainWriter{header: http.Header{}}})
+	resp.flushed = true // and nothing is recorded
 	if err := http.NewResponseController(wrapped).Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if resp.status != 200 {
-		t.Errorf("status after a flush: got %d, want 200", resp.status)
+	if resp.key.status != 200 {
+		t.Errorf("status after a flush: got %d, want 200", resp.key.status)
 	}
 }
 

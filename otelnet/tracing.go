@@ -8,7 +8,9 @@ import (
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
@@ -31,7 +33,7 @@ func (t tracer) options(c *config) []otelhttp.Option {
 	case c.meterProvider != nil:
 		opts = append(opts, otelhttp.WithMeterProvider(c.meterProvider))
 	}
-	return opts
+	return append(c.otelHTTPOptions[:len(c.otelHTTPOptions):len(c.otelHTTPOptions)], opts...)
 }
 
 func (t tracer) handler(h http.Handler, operation string, c *config) http.Handler {
@@ -40,6 +42,70 @@ func (t tracer) handler(h http.Handler, operation string, c *config) http.Handle
 
 func (t tracer) transport(base http.RoundTripper, c *config) http.RoundTripper {
 	return otelhttp.NewTransport(base, t.options(c)...)
+}
+
+// WithOTelHTTPOptions passes options on to otelhttp, which makes the spans: filters, names of spans, propagators, public
+// endpoints. Its meter provider is ours to set, and so is its tracer provider if [WithTracerProvider] is there too.
+func WithOTelHTTPOptions(opts ...otelhttp.Option) HTTPOption {
+	return optionFunc(func(c *config) { c.otelHTTPOptions = append(c.otelHTTPOptions, opts...) })
+}
+
+// spanHandler stands just inside otelhttp's handler. It keeps the span for exemplars, and gives it what otelhttp does
+// not know, so that spans and metrics tell the same.
+type spanHandler struct {
+	next   http.Handler
+	rename bool // false if options may have named the span otherwise
+}
+
+func (h *spanHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	resp := responseFrom(r.Context())
+	if resp == nil {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	resp.ctx, resp.direct = r.Context(), r
+	returned := false
+	defer func() {
+		var thrown any
+		if !returned {
+			thrown = recover()
+		}
+		h.describe(trace.SpanFromContext(r.Context()), resp, thrown)
+		if thrown != nil {
+			panic(thrown)
+		}
+	}()
+	h.next.ServeHTTP(w, r)
+	returned = true
+}
+
+func (h *spanHandler) describe(span trace.Span, resp *response, thrown any) {
+	if !span.IsRecording() {
+		return
+	}
+	key := resp.key
+	resp.finishKey(thrown)
+	resp.key, key = key, resp.key // it is finished for good once otelhttp has returned
+	if key.route != "" {
+		span.SetAttributes(semconv.HTTPRoute(key.route))
+		if h.rename && resp.direct.Pattern == "" { // else otelhttp does it
+			name := key.method.String()
+			if key.method == methodOther {
+				name = "HTTP"
+			}
+			span.SetName(name + " " + key.route)
+		}
+	}
+	if class := key.errorType(); class != "" {
+		span.SetAttributes(semconv.ErrorTypeKey.String(class))
+	}
+	if thrown != nil {
+		// otelhttp does not come to it.
+		span.SetStatus(codes.Error, "")
+		if key.status != 0 {
+			span.SetAttributes(semconv.HTTPResponseStatusCode(key.status))
+		}
+	}
 }
 
 // inSpan reports whether a server's request has a span of this process already, from an otelhttp of the service's own.
