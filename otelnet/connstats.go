@@ -17,10 +17,9 @@ type ConnStats struct {
 	endpoint *endpoint
 	group    *connGroup      // nil for packet sockets, which are no connections
 	raw      syscall.RawConn // nil: bytes are counted by the wrapper's own calls
-	local    net.Addr
-	peer     net.Addr
-	opened   int64  // nanoseconds since processStart
-	slot     uint32 // in its shard, guarded by the shard's lock
+	addrs    addresses       // the wrapped connection; nil if there is none
+	opened   int64           // nanoseconds since processStart
+	slot     uint32          // in its shard, guarded by the shard's lock
 	kind     connKind
 
 	flags      atomic.Uint32 // flagXXX
@@ -33,13 +32,38 @@ type ConnStats struct {
 	failed     atomic.Uint64
 	route      atomic.Pointer[string]
 	serving    atomic.Pointer[response] // the request that an HTTP/1 server's connection carries now
-	lastActive atomic.Int64             // nanoseconds since processStart; 0 for never
+	lastActive atomic.Int64              // nanoseconds since processStart; 0 for never
+	handshake  atomic.Pointer[handshake] // a server's TLS handshake under way
 
 	// Counted by the wrapper's calls, or the kernel's counts when they were last read.
 	sent, received atomic.Uint64
 
 	mu                         sync.Mutex // guards the rest, and the reading of raw against the close
 	foldedSent, foldedReceived uint64     // what the endpoint's totals already hold
+	marks                      kernelMarks
+	seen                       uint32 // low bits of the bytes when they were last looked at, if the calls count them
+	requestMark                uint32 // low bits of the requests at the last sweep
+	rates                      rates  // of the interval before the last sweep
+}
+
+// addresses are what a connection knows of itself.
+type addresses interface {
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+func (s *ConnStats) localAddr() net.Addr {
+	if s.addrs == nil {
+		return nil
+	}
+	return s.addrs.LocalAddr()
+}
+
+func (s *ConnStats) peerAddr() net.Addr {
+	if s.addrs == nil {
+		return nil
+	}
+	return s.addrs.RemoteAddr()
 }
 
 // Flags of a connection. All but timedOut are set once and stay.
@@ -101,152 +125,11 @@ func (s *ConnStats) refresh() {
 		return
 	}
 	rd := readers.Get().(*tcpinfo.Reader)
-	s.fold(rd)
-	readers.Put(rd)
+	defer readers.Put(rd)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.look(rd)
 }
 
 // has reports whether all of the flags are set.
 func (s *ConnStats) has(flags uint32) bool { return s.flags.Load()&flags == flags }
-
-// fold brings the endpoint's totals up to what the connection has carried.
-func (s *ConnStats) fold(rd *tcpinfo.Reader) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.raw != nil && !s.has(flagFinal) && rd.Read(s.raw) == nil {
-		s.takeKernel(&rd.Info)
-	}
-	s.foldLocked()
-}
-
-// foldLocked adds what the totals do not hold yet. Sums only grow: a count that seems to go back adds nothing.
-func (s *ConnStats) foldLocked() {
-	changed := false
-	if n := s.sent.Load(); n > s.foldedSent {
-		s.endpoint.io.sent.Add(n - s.foldedSent)
-		s.foldedSent, changed = n, true
-	}
-	if n := s.received.Load(); n > s.foldedReceived {
-		s.endpoint.io.received.Add(n - s.foldedReceived)
-		s.foldedReceived, changed = n, true
-	}
-	if changed && s.raw == nil {
-		s.lastActive.Store(sinceStart())
-	}
-}
-
-// takeKernel copies the kernel's counts.
-func (s *ConnStats) takeKernel(info *tcpinfo.Info) {
-	if info.PeerFIN() {
-		s.flags.Or(flagPeerFIN)
-	}
-	sent, received := info.SentBytes(), info.ReceivedBytes(s.peerFIN(info.State))
-	if sent > s.foldedSent {
-		s.sent.Store(sent)
-	}
-	if received > s.foldedReceived {
-		s.received.Store(received)
-	}
-	if sent > 0 || received > 0 {
-		idle := info.LastReceived
-		if received == 0 || (sent > 0 && info.LastSent < idle) {
-			idle = info.LastSent
-		}
-		s.lastActive.Store(max(s.opened, sinceStart()-int64(idle)))
-	}
-}
-
-// peerFIN reports whether the peer's FIN has come. A closed state alone does not tell, so there what was seen on the
-// way to it decides.
-func (s *ConnStats) peerFIN(state tcpinfo.State) bool {
-	flags := s.flags.Load()
-	switch {
-	case flags&(flagEOF|flagPeerFIN) != 0:
-		return true
-	case state != tcpinfo.Closed:
-		return false
-	case flags&flagCloseWrite != 0:
-		// Both directions ended in order, or a reset cut it short.
-		return errorClass(s.failure.Load()) == errNone
-	default:
-		// A reset that follows the peer's FIN reads as EPIPE, one without as ECONNRESET.
-		return errorClass(s.failure.Load()) == errBrokenPipe
-	}
-}
-
-// finish does once what the end of a connection asks for, before the socket is gone. It reports whether this was the
-// first call.
-func (s *ConnStats) finish() bool {
-	before := s.flags.Or(flagClosed)
-	if before&flagClosed != 0 {
-		return false
-	}
-	end := sinceStart()
-	reason := s.final()
-
-	failure := errorClass(s.failure.Load())
-	switch {
-	case reason == reasonTimeout && failure == errNone && connState(s.httpState.Load()) != stateIdle:
-		// An HTTP server that tires of an idle connection ends it in order.
-		failure = errTimeout
-	case reason == reasonReset && failure == errNone:
-		failure = errConnReset
-	case reason == reasonLocal || reason == reasonRemote:
-		failure = errNone
-	}
-	s.record(end, reason, failure)
-	s.endRole(before, end)
-	// In this order a table that is read meanwhile may find both rows, and drops one, but never misses the connection.
-	registry.closed.add(s.closedRow(end, reason, failure))
-	untrack(s)
-	return true
-}
-
-// final folds for the last time and tells who ended the connection.
-func (s *ConnStats) final() closeReason {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.flags.Or(flagFinal)
-
-	state := tcpinfo.State(0)
-	if s.raw != nil {
-		rd := readers.Get().(*tcpinfo.Reader)
-		defer readers.Put(rd)
-		if rd.Read(s.raw) == nil {
-			state = rd.Info.State
-			if state == tcpinfo.Closed && errorClass(s.failure.Load()) == errNone {
-				// A reset that no call has met yet. It must be known before the bytes are counted.
-				s.noteFailure(rd.PendingError(s.raw))
-			}
-			s.takeKernel(&rd.Info)
-		}
-	}
-	s.foldLocked()
-	return s.closeReason(state)
-}
-
-// closeReason tells who ended the connection: state is the kernel's just before the close, 0 if it is not known.
-func (s *ConnStats) closeReason(state tcpinfo.State) closeReason {
-	flags := s.flags.Load()
-	switch errorClass(s.failure.Load()) {
-	case errNone:
-	case errConnReset, errBrokenPipe, errConnAborted:
-		return reasonReset
-	case errTCPTimeout, errTimeout:
-		return reasonTimeout
-	default:
-		return reasonError
-	}
-	switch {
-	case flags&flagTimedOut != 0:
-		return reasonTimeout
-	case flags&flagCloseWrite != 0:
-		return reasonLocal
-	case flags&(flagEOF|flagPeerFIN) != 0:
-		return reasonRemote
-	case state == tcpinfo.Closed:
-		// Neither side's FIN explains this state: a reset whose error a sendfile or splice has taken.
-		return reasonReset
-	default:
-		return reasonLocal
-	}
-}

@@ -25,9 +25,21 @@
 //	otelnet.client.connection.duration   histogram     s             from the dial's success to Close, recorded at Close
 //	otelnet.client.dial.duration         histogram     s             DialContext, name lookup and all addresses included
 //	otelnet.client.connect.duration      histogram     s             connecting to one address (httptrace.ConnectDone)
+//	otelnet.server.tls.handshake.duration histogram    s             from the accept to the end of the TLS handshake
+//	otelnet.client.tls.handshake.duration histogram    s             TLS handshakes of dialled connections
 //	dns.lookup.duration                  histogram     s             name lookups of dials (httptrace.DNSDone)
 //	otelnet.connection.io                counter       By            struct tcp_info on Linux, else counted by the calls
 //	otelnet.connection.errors            counter       {error}       connections that an error ended, counted at Close
+//	otelnet.server.accept_queue.wait     histogram     s             from TCP's handshake to Accept (tcpi_last_data_sent)
+//	otelnet.server.accept_queue.length   gauge         {connection}  waiting to be accepted (tcpi_unacked of the listener)
+//	otelnet.server.accept_queue.limit    gauge         {connection}  may wait at most (tcpi_sacked of the listener)
+//	otelnet.tcp.rtt                      histogram     s             tcpi_rtt, every 10 s while in use, and at Close
+//	otelnet.tcp.min_rtt                  histogram     s             tcpi_min_rtt, at the same moments
+//	otelnet.tcp.retransmits              counter       {segment}     tcpi_total_retrans
+//	otelnet.tcp.segments                 counter       {segment}     tcpi_segs_out, tcpi_segs_in
+//	otelnet.tcp.busy_time                counter       s             tcpi_busy_time: data sent or waiting, not all acknowledged
+//	otelnet.tcp.rwnd_limited_time        counter       s             tcpi_rwnd_limited: held back by the peer's window
+//	otelnet.tcp.sndbuf_limited_time      counter       s             tcpi_sndbuf_limited: held back by the send buffer
 //	http.server.request.duration         histogram     s             from the handler's start to its return
 //	http.server.active_requests          updowncounter {request}     handlers at work
 //	http.server.request.body.size        histogram     By            Content-Length, or what was read; WithBodySizes
@@ -45,8 +57,10 @@
 // Connection metrics carry otelnet.listener, or server.address and server.port of what was dialled, and
 // network.transport and network.type. Durations of connections add otelnet.close_reason, error.type and
 // tls.protocol.version where they are known. otelnet.connection.io carries network.io.direction (transmit, receive),
-// otelnet.side (server, client), and otelnet.listener or otelnet.target. Every value comes from a closed set: unknown
-// methods and targets over the limit become "_OTHER"; no client address, Host header or raw path is ever an attribute.
+// otelnet.side (server, client), and otelnet.listener or otelnet.target; so do the otelnet.tcp metrics, the direction
+// with the segments alone. Handshakes carry tls.protocol.version, tls.resumed and error.type. Every value comes from a
+// closed set: unknown methods and targets over the limit become "_OTHER"; no client address, Host header or raw path is
+// ever an attribute.
 //
 // # Bytes
 //
@@ -54,6 +68,8 @@
 // exact whichever way the bytes moved (write, writev, sendfile, splice). Received bytes include those that the program
 // has not read yet, and may be one too high if a reset follows the peer's end of data unseen. Elsewhere, and with
 // Multipath TCP, the wrapper's calls are counted; there net.Buffers.WriteTo writes past the count.
+//
+// What only the kernel knows, otelnet.tcp and the accept queue, is absent there: no series instead of one of zeros.
 //
 // # Cost
 //

@@ -1,6 +1,7 @@
 package otelnet
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -64,6 +65,7 @@ type config struct {
 	name            string
 	attrs           []attribute.KeyValue
 	targetLimit     int
+	tlsConfig       *tls.Config
 	serverAddress   string
 	serverPort      int
 	bodySizes       bool
