@@ -123,12 +123,18 @@ func TestInterruptBeforeTheStartIsAnOrderlyEnd(t *testing.T) {
 }
 
 func TestJSONLogIsJSONThroughout(t *testing.T) {
-	status, stdout, _ := runFor(t, freePorts("-for", "300ms", "-load", "20", "-incident", "now", "-log", "json")...)
-	if status != 0 {
-		t.Errorf("exit status: got %d, want 0", status)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	out, errs := newScreen(), newScreen()
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, freePorts("-load", "20", "-incident", "now", "-log", "json"), out, errs, quick) }()
+	out.waitFor(t, "the incident", 30*time.Second, func(text string) bool { return strings.Contains(text, "incident begins") })
+	interrupt()
+	if status := <-done; status != 0 {
+		t.Errorf("exit status: got %d, want 0; stderr: %s", status, errs)
 	}
 	var messages []string
-	lines := bufio.NewScanner(bytes.NewBufferString(stdout))
+	lines := bufio.NewScanner(bytes.NewBufferString(out.String()))
 	for lines.Scan() {
 		var record struct {
 			Msg  string
