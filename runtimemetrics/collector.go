@@ -20,7 +20,7 @@ var ErrStarted = errors.New("runtimemetrics: already started on this meter provi
 type Collector struct {
 	provider      metric.MeterProvider
 	runtime       *runtimeReader
-	system        *systemReader
+	system        *systemReader // nil WithoutProcess
 	registrations []metric.Registration
 
 	stopOnce sync.Once
@@ -39,7 +39,7 @@ func start(cfg config, available []metrics.Description) (*Collector, error) {
 	if !claim(cfg.provider) {
 		return nil, ErrStarted
 	}
-	c := &Collector{provider: cfg.provider, system: newSystemReader(cfg.root)}
+	c := &Collector{provider: cfg.provider}
 	if err := c.register(cfg, available); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
@@ -57,7 +57,9 @@ func (c *Collector) Stop() error {
 			}
 		}
 		c.stopErr = errors.Join(errs...)
-		c.system.close()
+		if c.system != nil {
+			c.system.close()
+		}
 		release(c.provider)
 	})
 	return c.stopErr
@@ -65,33 +67,40 @@ func (c *Collector) Stop() error {
 
 func (c *Collector) register(cfg config, available []metrics.Description) error {
 	meter := cfg.provider.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL))
-	list := runtimeInstruments()
-	if cfg.details {
-		list = withDetails(list, available)
-	}
+	list := cfg.runtimeInstruments(available)
 	c.runtime = newRuntimeReader(list, available)
-	var runtimeObs, systemObs []metric.Observable
-	var runtimeErr, systemErr error
-	c.runtime.series, runtimeObs, runtimeErr = createSeries(meter, list, c.runtime.index)
-	c.system.series, systemObs, systemErr = createSeries(meter, systemInstruments(), systemIndex())
-	if err := errors.Join(runtimeErr, systemErr); err != nil {
+	var observables []metric.Observable
+	var err error
+	if c.runtime.series, observables, err = createSeries(meter, list, c.runtime.index); err != nil {
 		return err
 	}
-	// Two callbacks, because they cost differently: one asks the runtime, the other makes system calls.
-	for _, r := range []struct {
-		observe     metric.Callback
-		observables []metric.Observable
-	}{
-		{c.runtime.observe, runtimeObs},
-		{c.system.observe, systemObs},
-	} {
-		registration, err := meter.RegisterCallback(r.observe, r.observables...)
-		if err != nil {
-			return fmt.Errorf("runtimemetrics: register callback: %w", err)
-		}
-		c.registrations = append(c.registrations, registration)
+	if err := c.call(meter, c.runtime.observe, observables); err != nil || cfg.withoutProcess {
+		return err
 	}
+	// A callback of its own, because it costs system calls.
+	c.system = newSystemReader(cfg.root)
+	if c.system.series, observables, err = createSeries(meter, systemInstruments(), systemIndex()); err != nil {
+		return err
+	}
+	return c.call(meter, c.system.observe, observables)
+}
+
+func (c *Collector) call(meter metric.Meter, back metric.Callback, observables []metric.Observable) error {
+	r, err := meter.RegisterCallback(back, observables...)
+	if err != nil {
+		return fmt.Errorf("runtimemetrics: register callback: %w", err)
+	}
+	c.registrations = append(c.registrations, r)
 	return nil
+}
+
+// runtimeInstruments lists what c asks for of the runtime.
+func (c config) runtimeInstruments(available []metrics.Description) []instrument {
+	list := runtimeInstruments()
+	if c.details {
+		list = withDetails(list, available)
+	}
+	return list
 }
 
 var (

@@ -13,6 +13,10 @@
 //
 //	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithProducer(runtimemetrics.NewProducer()))
 //
+// Who builds the reader may let the producer do all of it, at a fraction of the cost and without Start:
+//
+//	sdkmetric.WithProducer(runtimemetrics.NewProducer(runtimemetrics.WithAll()))
+//
 // # Metrics
 //
 // Each line is a metric with its kind, unit and the runtime/metrics keys it is computed from. A minus sign before a key
@@ -95,10 +99,14 @@
 // # Cost
 //
 // Every collect reads everything afresh; no value is older than the collect, and nothing runs in between. No call stops
-// the world. Here the runtime takes about 3 µs with one metrics.Read and no allocation, the producer 4 µs and 4
-// allocations, the process 5 µs and its container 12 µs in control groups three levels deep, without allocation: their
-// files are opened once, at Start, and read again from the beginning. The SDK adds its own for making points of them,
-// about 1.3 µs and 3 allocations each.
+// the world. On a two-core machine of 2.5 GHz:
+//
+//   - the runtime takes about 3 µs with one metrics.Read, and no allocation;
+//   - the histograms take about 4 µs and 4 allocations;
+//   - the process takes about 5 µs and its container 12 µs, in groups three levels deep, and no allocation: their files
+//     are opened once and read again from the beginning;
+//   - what the SDK adds for making points of all that is more than the rest: about 1.3 µs and 4 allocations a point with
+//     [Start], about 5 µs and one allocation a metric with [WithAll].
 package runtimemetrics
 
 // ScopeName is the instrumentation scope of everything this package reports.

@@ -7,24 +7,46 @@ import (
 
 // Option configures [Start].
 type Option interface {
-	apply(*config)
+	applyStart(*config)
 }
 
-type optionFunc func(*config)
+// ProducerOption configures [NewProducer].
+type ProducerOption interface {
+	applyProducer(*config)
+}
 
-func (f optionFunc) apply(c *config) { f(c) }
+// CommonOption configures both.
+type CommonOption interface {
+	Option
+	ProducerOption
+}
+
+type startOption func(*config)
+
+func (f startOption) applyStart(c *config) { f(c) }
+
+type producerOption func(*config)
+
+func (f producerOption) applyProducer(c *config) { f(c) }
+
+type commonOption func(*config)
+
+func (f commonOption) applyStart(c *config)    { f(c) }
+func (f commonOption) applyProducer(c *config) { f(c) }
 
 type config struct {
-	provider metric.MeterProvider
-	details  bool
-	root     string // of the file system; tests play other machines with it
+	provider       metric.MeterProvider
+	details        bool
+	withoutProcess bool
+	all            bool   // what Start reports, by the producer
+	root           string // of the file system; tests play other machines with it
 }
 
 func newConfig(opts []Option) config {
 	c := config{root: "/"}
 	for _, o := range opts {
 		if o != nil {
-			o.apply(&c)
+			o.applyStart(&c)
 		}
 	}
 	if c.provider == nil {
@@ -33,14 +55,37 @@ func newConfig(opts []Option) config {
 	return c
 }
 
+func newProducerConfig(opts []ProducerOption) config {
+	c := config{root: "/"}
+	for _, o := range opts {
+		if o != nil {
+			o.applyProducer(&c)
+		}
+	}
+	return c
+}
+
 // WithMeterProvider reports to provider. Nil, and leaving the option out, mean the global one.
 func WithMeterProvider(provider metric.MeterProvider) Option {
-	return optionFunc(func(c *config) { c.provider = provider })
+	return startOption(func(c *config) { c.provider = provider })
 }
 
 // WithDetails splits go.memory.used by go.memory.detailed_type and go.cpu.time by go.cpu.detailed_state, the opt-in
 // attributes of the registry. Their values are the classes of the running Go version below /memory/classes/ and
 // /cpu/classes/, such as "heap/objects" or "gc/mark/assist": 11 and 8 of them in Go 1.26. The sums stay the same.
-func WithDetails() Option {
-	return optionFunc(func(c *config) { c.details = true })
+func WithDetails() CommonOption {
+	return commonOption(func(c *config) { c.details = true })
+}
+
+// WithoutProcess leaves the process and its container out, and with them the system calls: for those who have these
+// numbers from somewhere else, such as the kubelet.
+func WithoutProcess() CommonOption {
+	return commonOption(func(c *config) { c.withoutProcess = true })
+}
+
+// WithAll makes the [Producer] give everything in the package comment. It takes the place of [Start], which must be left
+// out for the same reader, or each metric comes twice. The SDK is then not asked to make points, which costs more than
+// all readings together; its views do not see the metrics either.
+func WithAll() ProducerOption {
+	return producerOption(func(c *config) { c.all = true })
 }

@@ -2,6 +2,7 @@ package runtimemetrics
 
 import (
 	"context"
+	"runtime"
 	"runtime/metrics"
 	"slices"
 	"sync"
@@ -22,16 +23,24 @@ type Producer struct {
 	list    []histogram
 	samples []metrics.Sample // samples[i] is read for list[i]
 	folds   []fold           // folds[i] is how list[i] is made of it
+	all     []sourced        // WithAll
 }
 
-// NewProducer returns a Producer of those histograms in the package comment that the running Go version has. It holds no
-// resources and needs no stop.
-func NewProducer() *Producer {
-	return newProducer(metrics.All())
+// NewProducer returns a Producer of those histograms in the package comment that the running Go version has, and
+// [WithAll] of everything else there. It needs no stop: files below /proc that WithAll keeps open are closed when the
+// Producer is no longer reachable.
+func NewProducer(opts ...ProducerOption) *Producer {
+	return newProducer(newProducerConfig(opts), metrics.All())
 }
 
-func newProducer(available []metrics.Description) *Producer {
+func newProducer(cfg config, available []metrics.Description) *Producer {
 	p := &Producer{}
+	if cfg.all {
+		p.all = newSourced(cfg, available)
+		if system, ok := p.all[len(p.all)-1].source.(*systemReader); ok {
+			runtime.AddCleanup(p, (*systemReader).close, system)
+		}
+	}
 	for _, h := range histograms() {
 		if slices.ContainsFunc(available, func(d metrics.Description) bool {
 			return d.Name == h.key && d.Kind == metrics.KindFloat64Histogram
@@ -63,15 +72,15 @@ type produced struct {
 // maxHistograms is how many the list may have; a test compares.
 const maxHistograms = 3
 
-// Produce returns the histograms as they are now, always cumulative since the program started, whatever temporality the
+// Produce returns the metrics as they are now, always cumulative since the program started, whatever temporality the
 // reader prefers. The result shares no memory with the runtime or with another call. It never returns an error.
 //
-// Count and BucketCounts are exact. The runtime keeps no sum: Sum is estimated from the middles of its own finer
+// Of a histogram, Count and BucketCounts are exact. The runtime keeps no sum: Sum is estimated from the middles of its own finer
 // buckets, at most 13 % off for values from 256 ns to a day.
 func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.list) == 0 {
+	if len(p.list)+len(p.all) == 0 {
 		return nil, nil
 	}
 	now := time.Now()
@@ -95,7 +104,7 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	}
 	out.scope[0] = metricdata.ScopeMetrics{
 		Scope:   instrumentation.Scope{Name: ScopeName, SchemaURL: semconv.SchemaURL},
-		Metrics: out.metrics[:len(p.list):len(p.list)],
+		Metrics: appendAll(out.metrics[:len(p.list):len(p.list)], p.all, now),
 	}
 	return out.scope[:], nil
 }

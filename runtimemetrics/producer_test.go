@@ -186,7 +186,7 @@ func TestScheduleDurationCountsGoroutines(t *testing.T) {
 }
 
 func TestProducerWithoutKeys(t *testing.T) {
-	sms, err := newProducer(nil).Produce(context.Background())
+	sms, err := newProducer(config{}, nil).Produce(context.Background())
 	if len(sms) != 0 || err != nil {
 		t.Errorf("got %v and %v, want nothing", sms, err)
 	}

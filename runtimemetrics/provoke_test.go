@@ -149,6 +149,7 @@ func TestFinalizersAndCleanupsAreCounted(t *testing.T) {
 func TestHeapObjectsAreWhatMemStatsSays(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	read := watch(t)
+	runtime.GC() // and sweep, which would lower the number meanwhile
 	const n = 100_000
 	before := read("otelnet.go.memory.heap.objects")
 	held := make([]*[4]*int, n)
@@ -159,7 +160,7 @@ func TestHeapObjectsAreWhatMemStatsSays(t *testing.T) {
 	var ms runtime.MemStats
 	runtime.ReadMemStats(&ms)
 	runtime.KeepAlive(held)
-	if rise := got - before; rise < n || rise > n+5000 {
+	if rise := got - before; rise < n-1000 || rise > n+5000 {
 		t.Errorf("rose by %v, want about %d", rise, n)
 	}
 	// MemStats counts tiny objects one by one, the metric by the block they share.

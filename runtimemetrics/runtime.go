@@ -41,27 +41,24 @@ func newRuntimeReader(list []instrument, available []metrics.Description) *runti
 func (r *runtimeReader) observe(_ context.Context, o metric.Observer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	metrics.Read(r.samples)
-	for i := range r.series {
-		s := &r.series[i]
-		if s.f != nil {
-			if v := r.samples[s.plus].Value; v.Kind() == metrics.KindFloat64 {
-				o.ObserveFloat64(s.f, v.Float64(), s.options...)
-			}
-			continue
-		}
-		if v, ok := r.integer(s); ok {
-			o.ObserveInt64(s.i, v, s.options...)
-		}
-	}
+	observe(o, r, r.series)
 	return nil
+}
+
+func (r *runtimeReader) read() { metrics.Read(r.samples) }
+
+func (r *runtimeReader) float(s *series) (float64, bool) {
+	v := r.samples[s.plus].Value
+	if v.Kind() != metrics.KindFloat64 {
+		return 0, false
+	}
+	return v.Float64(), true
 }
 
 // noLimit and above mean that nothing is set. The runtime says math.MaxInt64 for no memory limit, math.MaxUint64 for a
 // collector that is off, and then derives a heap goal from the former that is a little below it.
 const noLimit = 1 << 62
 
-// integer says false if there is no value to report.
 func (r *runtimeReader) integer(s *series) (int64, bool) {
 	v := r.samples[s.plus].Value
 	if v.Kind() != metrics.KindUint64 || v.Uint64() >= noLimit {

@@ -8,13 +8,39 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// series is one point ready to be observed: exactly one of i and f is set.
+// series is one point: where its value is, and what it is reported to.
 type series struct {
+	set   attribute.Set
+	plus  int   // where the source finds its value
+	minus []int // the same, for what is subtracted
+
+	// At most one of the two is set: by Start, not by the producer.
 	i       metric.Int64Observable
 	f       metric.Float64Observable
 	options []metric.ObserveOption
-	plus    int   // where the reader finds its value
-	minus   []int // the same, for what is subtracted
+}
+
+// source reads all its values at once and then gives those of each series, false where there is none now. An instrument
+// with float set asks for the second, any other for the first. A source has no lock.
+type source interface {
+	read()
+	integer(*series) (int64, bool)
+	float(*series) (float64, bool)
+}
+
+// observe reports every series that has a value.
+func observe(o metric.Observer, from source, all []series) {
+	from.read()
+	for i := range all {
+		s := &all[i]
+		if s.f != nil {
+			if v, ok := from.float(s); ok {
+				o.ObserveFloat64(s.f, v, s.options...)
+			}
+		} else if v, ok := from.integer(s); ok {
+			o.ObserveInt64(s.i, v, s.options...)
+		}
+	}
 }
 
 // createSeries makes the instruments of list that have at least one point in index, which tells where each key's value
@@ -83,9 +109,9 @@ func (s series) at(p point, index map[string]int) series {
 	for _, m := range p.minus {
 		s.minus = append(s.minus, index[m])
 	}
-	s.options = nil
+	s.set, s.options = attribute.NewSet(p.attr...), nil
 	if len(p.attr) > 0 {
-		s.options = []metric.ObserveOption{metric.WithAttributeSet(attribute.NewSet(p.attr...))}
+		s.options = []metric.ObserveOption{metric.WithAttributeSet(s.set)}
 	}
 	return s
 }

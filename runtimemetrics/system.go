@@ -90,18 +90,16 @@ func (r *systemReader) observe(_ context.Context, o metric.Observer) error {
 	if r.closed {
 		return nil
 	}
-	r.read()
-	for i := range r.series {
-		s := &r.series[i]
-		switch {
-		case !r.known[s.plus]:
-		case s.f != nil:
-			o.ObserveFloat64(s.f, r.values[s.plus], s.options...)
-		default:
-			o.ObserveInt64(s.i, int64(r.values[s.plus]), s.options...)
-		}
-	}
+	observe(o, r, r.series)
 	return nil
+}
+
+func (r *systemReader) integer(s *series) (int64, bool) {
+	return int64(r.values[s.plus]), r.known[s.plus]
+}
+
+func (r *systemReader) float(s *series) (float64, bool) {
+	return r.values[s.plus], r.known[s.plus]
 }
 
 func (r *systemReader) read() {
