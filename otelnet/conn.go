@@ -168,10 +168,7 @@ func (c *streamConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func (c *streamConn) Close() error {
-	c.stats.finish()
-	return c.Conn.Close()
-}
+func (c *streamConn) Close() error { return c.stats.close(c.Conn) }
 
 func (c *streamConn) SetDeadline(t time.Time) error {
 	c.stats.noteDeadline(t)

@@ -1,19 +1,27 @@
 package otelnet
 
 import (
+	"io"
+	"net"
+
 	"github.com/otelnet/agent/internal/tcpinfo"
 )
 
-// finish does once what the end of a connection asks for, before the socket is gone. It reports whether this was the
-// first call.
-func (s *ConnStats) finish() bool {
+// close closes the wrapped connection, and the first time does what a connection's end asks for. The last look comes
+// right before the close: what another goroutine writes between the two is lost to the kernel's count.
+func (s *ConnStats) close(inner io.Closer) error {
 	before := s.flags.Or(flagClosed)
 	if before&flagClosed != 0 {
-		return false
+		return inner.Close()
 	}
-	end := sinceStart()
+	end, local, peer := sinceStart(), s.localAddr(), s.peerAddr()
 	last := s.final(end)
+	defer s.ended(before, end, &last, local, peer)
+	return inner.Close()
+}
 
+// ended records the end; before are the connection's flags until then.
+func (s *ConnStats) ended(before uint32, end int64, last *lastLook, local, peer net.Addr) {
 	failure := errorClass(s.failure.Load())
 	switch {
 	case last.reason == reasonTimeout && failure == errNone && connState(s.httpState.Load()) != stateIdle:
@@ -28,9 +36,10 @@ func (s *ConnStats) finish() bool {
 	s.record(end, last.reason, failure)
 	s.endRole(before, end)
 	// In this order a table that is read meanwhile may find both rows, and drops one, but never misses the connection.
-	registry.closed.add(s.closedRow(end, &last, failure))
+	row := s.closedRow(end, last, failure)
+	row.local, row.peer = local, peer
+	registry.closed.add(row)
 	untrack(s)
-	return true
 }
 
 // lastLook is what was found just before the close.

@@ -124,7 +124,7 @@ func (s *ConnStats) state() string {
 }
 
 func (s *ConnStats) closedRow(end int64, last *lastLook, failure errorClass) closedRow {
-	row := closedRow{info: s.info(end, &last.kernel), local: s.localAddr(), peer: s.peerAddr()}
+	row := closedRow{info: s.info(end, &last.kernel)}
 	row.info.State = "closed"
 	row.info.Closed = atTime(end)
 	row.info.CloseReason = last.reason.String()

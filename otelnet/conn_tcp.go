@@ -60,10 +60,7 @@ func (c *tcpConn) CloseWrite() error {
 }
 
 // Close counts the connection's end once, however often it is called.
-func (c *tcpConn) Close() error {
-	c.stats.finish()
-	return c.TCPConn.Close()
-}
+func (c *tcpConn) Close() error { return c.stats.close(c.TCPConn) }
 
 func (c *tcpConn) SetDeadline(t time.Time) error {
 	c.stats.noteDeadline(t)

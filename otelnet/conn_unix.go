@@ -70,10 +70,7 @@ func (c *unixConn) CloseWrite() error {
 }
 
 // Close counts the connection's end once.
-func (c *unixConn) Close() error {
-	c.stats.finish()
-	return c.UnixConn.Close()
-}
+func (c *unixConn) Close() error { return c.stats.close(c.UnixConn) }
 
 func (c *unixConn) SetDeadline(t time.Time) error {
 	c.stats.noteDeadline(t)

@@ -76,10 +76,7 @@ func (c *packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	return n, err
 }
 
-func (c *packetConn) Close() error {
-	c.stats.finish()
-	return c.PacketConn.Close()
-}
+func (c *packetConn) Close() error { return c.stats.close(c.PacketConn) }
 
 // udpConn wraps a UDP socket, connected or not.
 type udpConn struct {
@@ -184,10 +181,7 @@ func (c *udpConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oo
 	return n, oobn, err
 }
 
-func (c *udpConn) Close() error {
-	c.stats.finish()
-	return c.UDPConn.Close()
-}
+func (c *udpConn) Close() error { return c.stats.close(c.UDPConn) }
 
 var _ interface {
 	net.PacketConn
