@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync"
-	"time"
 )
 
 // clientCall is one request of a Transport, from RoundTrip to the end of its response's body. Its parts are what the
@@ -17,7 +16,7 @@ type clientCall struct {
 	req    *http.Request // the caller's
 	target *clientTarget
 	key    clientKey
-	start  time.Time
+	start  int64 // as sinceStart
 	ctx    callContext
 	trace  httptrace.ClientTrace
 	body   callBody
@@ -56,7 +55,7 @@ func (c *clientCall) begin() *http.Request {
 	c.ctx = callContext{Context: httptrace.WithClientTrace(c.req.Context(), &c.trace), call: c}
 	c.target.active.methods[c.key.method].begin()
 	sent := c.req.WithContext(&c.ctx)
-	c.start = time.Now()
+	c.start = sinceStart()
 	return sent
 }
 
@@ -93,7 +92,7 @@ func (c *clientCall) leave(failed bool) {
 
 // headers records what RoundTrip returned, and watches the body if there is one to come.
 func (c *clientCall) headers(resp *http.Response, err error) {
-	took := time.Since(c.start)
+	took := seconds(c.start)
 	c.key.err = classifyHTTP(err)
 	if resp != nil {
 		c.key.status, c.key.major, c.key.minor = resp.StatusCode, uint8(resp.ProtoMajor), uint8(resp.ProtoMinor)
@@ -107,9 +106,8 @@ func (c *clientCall) headers(resp *http.Response, err error) {
 	if ctx == nil {
 		ctx = c.req.Context()
 	}
-	set := c.t.options.get(c.key)
 	if c.t.own {
-		c.t.scope.ins.httpClientDuration.Record(ctx, took.Seconds(), set.record...)
+		c.t.scope.ins.httpClientDuration.Record(ctx, took, c.target.options.get(c.key).record...)
 	}
 
 	switch {
@@ -122,17 +120,11 @@ func (c *clientCall) headers(resp *http.Response, err error) {
 		c.mu.Unlock()
 		c.end(false)
 	case resp.Body == nil || resp.Body == http.NoBody:
-		c.record(ctx, took, set)
 		c.end(resp.StatusCode >= 500)
 	default:
 		c.body = callBody{ReadCloser: resp.Body, call: c, ctx: ctx}
 		resp.Body = &c.body
 	}
-}
-
-// record counts the whole of an exchange that got a response.
-func (c *clientCall) record(ctx context.Context, took time.Duration, set *keyedSet[clientKey]) {
-	c.t.scope.ins.clientResponseDuration.Record(ctx, took.Seconds(), set.record...)
 }
 
 // end is the end of the request. It reports whether this was the first call.
@@ -171,14 +163,14 @@ func (b *callBody) Close() error {
 
 func (b *callBody) end(err error) {
 	c := b.call
-	took := time.Since(c.start)
-	key := c.key
+	took := seconds(c.start)
+	class := errNone
 	if err != nil && err != io.EOF {
-		key.err = classifyHTTP(err)
+		class = classifyHTTP(err)
 	}
-	failed := key.err != errNone && key.err != errCanceled || key.status >= 500
-	if c.end(failed) {
-		c.record(b.ctx, took, c.t.options.get(key))
+	if c.end(class != errNone && class != errCanceled || c.key.status >= 500) {
+		set := c.target.bodies.get(bodyKey{method: c.key.method, err: class})
+		c.t.scope.ins.clientResponseDuration.Record(b.ctx, took, set.record...)
 	}
 }
 

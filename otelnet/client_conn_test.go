@@ -106,7 +106,7 @@ func TestClientConnections(t *testing.T) {
 				resp.Body.Close()
 				m.wantOpen(0, 1)
 			}
-			if got := m.sum(metricClientResponseDuration, attribute.String("network.protocol.version", tt.version)); got != 2 {
+			if got := m.sum(metricClientResponseDuration, attribute.String("http.request.method", "GET")); got != 2 {
 				t.Errorf("response durations: got %d, want 2", got)
 			}
 			resp, err := client.Get(srv.URL + "/bad")

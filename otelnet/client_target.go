@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // keyReused tells whether a connection had carried a request before.
@@ -16,7 +17,55 @@ const keyReused = attribute.Key("otelnet.reused")
 // clientTarget is what the requests to one host have in common.
 type clientTarget struct {
 	target
-	active *activeRequests
+	active  *activeRequests
+	options optionCache[clientKey]
+	bodies  optionCache[bodyKey]
+}
+
+// clientKey is what the attributes of a request depend on beside its target.
+type clientKey struct {
+	status int // 0 if no response came
+	err    errorClass
+	method method
+	https  bool
+	major  uint8
+	minor  uint8
+}
+
+func (k clientKey) attributes(constant []attribute.KeyValue) []attribute.KeyValue {
+	scheme := schemeHTTP
+	if k.https {
+		scheme = schemeHTTPS
+	}
+	attrs := join(constant, semconv.HTTPRequestMethodKey.String(k.method.String()), semconv.URLScheme(scheme.String()))
+	if k.status != 0 {
+		attrs = append(attrs,
+			semconv.HTTPResponseStatusCode(k.status),
+			semconv.NetworkProtocolName("http"),
+			semconv.NetworkProtocolVersion(protocolVersion(k.major, k.minor)))
+	}
+	if k.err == errNone && k.status >= 400 {
+		return withErrorType(attrs, strconv.Itoa(k.status))
+	}
+	return withErrorType(attrs, k.err.String())
+}
+
+// bodyKey is the same for the end of a response's body. It has fewer attributes: each one costs every request some 30 ns.
+type bodyKey struct {
+	method method
+	err    errorClass
+}
+
+func (k bodyKey) attributes(constant []attribute.KeyValue) []attribute.KeyValue {
+	return withErrorType(join(constant, semconv.HTTPRequestMethodKey.String(k.method.String())), k.err.String())
+}
+
+func (t *Transport) newTarget(admitted target) *clientTarget {
+	attrs := withServer(join(t.attrs), admitted.host, admitted.port)
+	ct := &clientTarget{target: admitted, active: t.scope.activeRequests(SideClient, attrs)}
+	ct.options.build = func(k clientKey) []attribute.KeyValue { return k.attributes(attrs) }
+	ct.bodies.build = func(k bodyKey) []attribute.KeyValue { return k.attributes(attrs) }
+	return ct
 }
 
 // hostKey is the part of a URL that names the host, as it is written there.
@@ -83,7 +132,7 @@ func (t *Transport) target(https bool, host string) *clientTarget {
 			next[k] = v
 		}
 	}
-	ct := &clientTarget{target: admitted, active: t.scope.activeRequests(SideClient, withServer(join(t.attrs), admitted.host, admitted.port))}
+	ct := t.newTarget(admitted)
 	if len(next) >= maxOptionSets {
 		return ct // one host can be written in many ways
 	}

@@ -45,10 +45,10 @@
 //	http.server.request.body.size        histogram     By            Content-Length, or what was read; WithBodySizes
 //	http.server.response.body.size       histogram     By            what the handler wrote; WithBodySizes
 //	http.client.request.duration         histogram     s             RoundTrip, up to the response's headers
-//	http.client.active_requests          updowncounter {request}     from RoundTrip to the end of the response's body
+//	http.client.active_requests          updowncounter {request}     from RoundTrip to the end of a response's body, if it has one
 //	http.client.open_connections         updowncounter {connection}  of our dialers, with requests under way or idle
 //	http.client.connection.duration      histogram     s             of those, from the dial's success to Close
-//	otelnet.client.response.duration     histogram     s             RoundTrip to the end of the response's body
+//	otelnet.client.response.duration     histogram     s             RoundTrip to the end of a response's body, if it has one
 //	otelnet.client.connection.uses       counter       {request}     requests given a connection (httptrace.GotConn)
 //	otelnet.client.request.resends       counter       {request}     given another one, as the first had gone stale
 //	otelnet.server.time_to_first_byte    histogram     s             to the first Flush of responses that are streamed

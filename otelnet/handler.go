@@ -124,7 +124,7 @@ func (resp *response) begin(h *handler, r *http.Request) {
 	}
 	resp.active = &h.active[resp.key.scheme].methods[resp.key.method]
 	resp.active.begin()
-	resp.start = time.Now()
+	resp.start = sinceStart()
 }
 
 // servingOne returns the request that an HTTP/1 connection serves. A nil s serves none.
@@ -137,7 +137,7 @@ func (s *ConnStats) servingOne() *response {
 
 // end records the request. It is deferred, sees a panic and lets it go on.
 func (resp *response) end(inner *http.Request) {
-	took := time.Since(resp.start)
+	took := seconds(resp.start)
 	r := resp.request
 	if inner != r && inner.MultipartForm != nil {
 		r.MultipartForm = inner.MultipartForm // net/http removes its files by the request it made
@@ -185,7 +185,7 @@ func (resp *response) canceled() bool {
 	return err != nil || resp.written < announced
 }
 
-func (resp *response) record(took time.Duration) {
+func (resp *response) record(took float64) {
 	h := resp.handler
 	set := h.options.get(resp.key)
 	if resp.conn != nil {
@@ -196,7 +196,7 @@ func (resp *response) record(took time.Duration) {
 	}
 	ins := h.scope.ins
 	if h.durations {
-		ins.httpServerDuration.Record(resp.ctx, took.Seconds(), set.record...)
+		ins.httpServerDuration.Record(resp.ctx, took, set.record...)
 	}
 	if h.sizes {
 		read := resp.bodyRead.Load()
@@ -214,11 +214,15 @@ func (resp *response) firstFlush() {
 		return
 	}
 	resp.flushed = true
-	took := time.Since(resp.start)
+	took := seconds(resp.start)
 	key := resp.key
 	key.route = resp.routeNow()
-	resp.handler.scope.ins.serverFirstByte.Record(resp.ctx, took.Seconds(), resp.handler.options.get(key).record...)
+	resp.handler.scope.ins.serverFirstByte.Record(resp.ctx, took, resp.handler.options.get(key).record...)
 }
+
+// seconds returns how long ago start was, which is a time as sinceStart tells it. Beside time.Now that spares a call of
+// the clock.
+func seconds(start int64) float64 { return time.Duration(sinceStart() - start).Seconds() }
 
 // countedBody counts what the handler reads of a body whose length was not announced.
 type countedBody struct {

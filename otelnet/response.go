@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/felixge/httpsnoop"
 )
@@ -24,7 +23,7 @@ type response struct {
 	conn    *ConnStats      // nil if the request is not joined to one
 	active  *activeCounter  // until the end, or until it is hijacked
 	ctx     context.Context // what the request is recorded with; the span's, if there is one
-	start   time.Time
+	start   int64           // as sinceStart
 	key     requestKey
 
 	route   atomic.Pointer[string] // nil until something inside tells it

@@ -3,18 +3,17 @@ package otelnet
 import (
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // Transport is an http.RoundTripper that counts the requests it sends: http.client.request.duration, up to the
-// response's headers, otelnet.client.response.duration and http.client.active_requests, up to the end of its body. A
+// response's headers, otelnet.client.response.duration and http.client.active_requests, up to the end of its body (the
+// former only if there is a body). A
 // connection of a [Dialer] that carries them shows as active or idle in http.client.open_connections, and its row in the
 // table has their number. It is safe for concurrent use.
 type Transport struct {
@@ -23,7 +22,6 @@ type Transport struct {
 	attrs   []attribute.KeyValue
 	limit   int
 	own     bool // record durations; false leaves it to otelhttp
-	options optionCache[clientKey]
 	tracing lazyTracing[http.RoundTripper]
 	always  http.RoundTripper // otelhttp, if it has to record too
 
@@ -57,7 +55,6 @@ func NewTransport(base http.RoundTripper, opts ...TransportOption) *Transport {
 	if t.base == nil {
 		t.base = dialingTransport(c)
 	}
-	t.options.build = func(k clientKey) []attribute.KeyValue { return k.attributes(t.attrs) }
 	t.tracing.init(c.tracerProvider, func(p tracer) http.RoundTripper {
 		if _, ok := t.base.(*otelhttp.Transport); ok {
 			return t.base // it makes the spans already
@@ -81,35 +78,6 @@ func dialingTransport(c config) http.RoundTripper {
 	return clone
 }
 
-type clientKey struct {
-	target target
-	status int // 0 if no response came
-	err    errorClass
-	method method
-	https  bool
-	major  uint8
-	minor  uint8
-}
-
-func (k clientKey) attributes(constant []attribute.KeyValue) []attribute.KeyValue {
-	scheme := schemeHTTP
-	if k.https {
-		scheme = schemeHTTPS
-	}
-	attrs := withServer(join(constant, semconv.HTTPRequestMethodKey.String(k.method.String()), semconv.URLScheme(scheme.String())),
-		k.target.host, k.target.port)
-	if k.status != 0 {
-		attrs = append(attrs,
-			semconv.HTTPResponseStatusCode(k.status),
-			semconv.NetworkProtocolName("http"),
-			semconv.NetworkProtocolVersion(protocolVersion(k.major, k.minor)))
-	}
-	if k.err == errNone && k.status >= 400 {
-		return withErrorType(attrs, strconv.Itoa(k.status))
-	}
-	return withErrorType(attrs, k.err.String())
-}
-
 // RoundTrip sends the request by the base transport and returns what that returns. The body of the response is wrapped
 // to see its end; that of 101 Switching Protocols is not, as it can also be written to.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -125,7 +93,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 	https := req.URL.Scheme == "https"
 	call := &clientCall{t: t, req: req, target: t.target(https, req.URL.Host)}
-	call.key = clientKey{target: call.target.target, method: methodOf(req.Method), https: https}
+	call.key = clientKey{method: methodOf(req.Method), https: https}
 	sent := call.begin()
 	resp, err := base.RoundTrip(sent)
 	if resp != nil && resp.Request == sent {
