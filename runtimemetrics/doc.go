@@ -105,8 +105,10 @@
 //   - the histograms take about 4 µs and 4 allocations;
 //   - the process takes about 5 µs and its container 12 µs, in groups three levels deep, and no allocation: their files
 //     are opened once and read again from the beginning;
-//   - what the SDK adds for making points of all that is more than the rest: about 1.3 µs and 4 allocations a point with
-//     [Start], about 5 µs and one allocation a metric with [WithAll].
+//   - making points of all that costs more than the rest: with [Start] the SDK takes about 1.5 µs and 4 allocations for
+//     each, with [WithAll] it is one allocation a metric.
+//
+// All of the runtime in one collect, points included, is 15 µs and 29 allocations with WithAll and WithoutProcess.
 package runtimemetrics
 
 // ScopeName is the instrumentation scope of everything this package reports.
