@@ -1,7 +1,6 @@
 package runtimemetrics
 
 import (
-	"runtime/metrics"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -17,17 +16,6 @@ type sourced struct {
 type family struct {
 	instrument
 	series []series
-}
-
-// newSourced returns the runtime and, unless that is left out, the process.
-func newSourced(cfg config, available []metrics.Description) []sourced {
-	list := cfg.runtimeInstruments(available)
-	reader := newRuntimeReader(list, available)
-	all := []sourced{{reader, families(list, reader.index)}}
-	if !cfg.withoutProcess {
-		all = append(all, sourced{newSystemReader(cfg.root), families(systemInstruments(), systemIndex())})
-	}
-	return all
 }
 
 func families(list []instrument, index map[string]int) []family {
@@ -63,7 +51,6 @@ func appendAll(out []metricdata.Metrics, all []sourced, now time.Time) []metricd
 	out = append(make([]metricdata.Metrics, 0, len(out)+metrics), out...)
 	p := memory{make([]metricdata.DataPoint[int64], 0, ints), make([]metricdata.DataPoint[float64], 0, floats)}
 	for _, from := range all {
-		from.read()
 		for i := range from.families {
 			f := &from.families[i]
 			if data := p.read(from.source, f, now); data != nil {

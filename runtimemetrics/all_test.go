@@ -105,6 +105,19 @@ func TestAllIsTheCallers(t *testing.T) {
 	}
 }
 
+func TestNoKeyAtAllIsAbsent(t *testing.T) {
+	cfg := newProducerConfig([]ProducerOption{WithAll(), WithoutProcess()})
+	reader, provider := newReader(t, sdkmetric.WithProducer(newProducer(cfg, nil)))
+	start, err := start(newConfig([]Option{WithMeterProvider(provider), WithoutProcess()}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer start.Stop()
+	if got := collect(t, reader); len(got) != 0 {
+		t.Errorf("got %d metrics without any key, want none", len(got))
+	}
+}
+
 // One for each metric, which becomes a metricdata.Aggregation, and four pieces of memory for the rest.
 func TestAllAllocatesOnceAMetric(t *testing.T) {
 	p := allIn(containerRoot(t))

@@ -35,12 +35,6 @@ func NewProducer(opts ...ProducerOption) *Producer {
 
 func newProducer(cfg config, available []metrics.Description) *Producer {
 	p := &Producer{}
-	if cfg.all {
-		p.all = newSourced(cfg, available)
-		if system, ok := p.all[len(p.all)-1].source.(*systemReader); ok {
-			runtime.AddCleanup(p, (*systemReader).close, system)
-		}
-	}
 	for _, h := range histograms() {
 		if slices.ContainsFunc(available, func(d metrics.Description) bool {
 			return d.Name == h.key && d.Kind == metrics.KindFloat64Histogram
@@ -49,15 +43,39 @@ func newProducer(cfg config, available []metrics.Description) *Producer {
 			p.samples = append(p.samples, metrics.Sample{Name: h.key})
 		}
 	}
-	if len(p.list) == 0 {
-		return p
-	}
 	// The bounds of a key stay the same as long as the program runs, so how to merge them is settled here.
-	metrics.Read(p.samples)
+	readSamples(p.samples)
 	for _, s := range p.samples {
 		p.folds = append(p.folds, newFold(s.Value.Float64Histogram().Buckets))
 	}
+	if cfg.all {
+		p.addAll(cfg, available)
+	}
 	return p
+}
+
+// addAll makes p give what Start would. The histograms' samples join the others, to be read with them.
+func (p *Producer) addAll(cfg config, available []metrics.Description) {
+	list := cfg.runtimeInstruments(available)
+	reader := newRuntimeReader(list, available)
+	first := len(reader.samples)
+	reader.samples = append(reader.samples, p.samples...)
+	p.samples = reader.samples[first:]
+	p.all = []sourced{{reader, families(list, reader.index)}}
+	if !cfg.withoutProcess {
+		system := newSystemReader(cfg.root)
+		runtime.AddCleanup(p, (*systemReader).close, system)
+		p.all = append(p.all, sourced{system, families(systemInstruments(), systemIndex())})
+	}
+}
+
+func (p *Producer) read() {
+	if p.all == nil {
+		readSamples(p.samples)
+	}
+	for _, from := range p.all {
+		from.read()
+	}
 }
 
 // produced holds what one call of Produce returns, in a single piece of memory.
@@ -84,7 +102,7 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		return nil, nil
 	}
 	now := time.Now()
-	metrics.Read(p.samples)
+	p.read()
 	out := new(produced)
 	for i, h := range p.list {
 		f, point := &p.folds[i], &out.points[i]

@@ -45,7 +45,14 @@ func (r *runtimeReader) observe(_ context.Context, o metric.Observer) error {
 	return nil
 }
 
-func (r *runtimeReader) read() { metrics.Read(r.samples) }
+func (r *runtimeReader) read() { readSamples(r.samples) }
+
+// readSamples reads none where a Go version has none of the keys, with which metrics.Read would panic.
+func readSamples(samples []metrics.Sample) {
+	if len(samples) > 0 {
+		metrics.Read(samples)
+	}
+}
 
 func (r *runtimeReader) float(s *series) (float64, bool) {
 	v := r.samples[s.plus].Value
