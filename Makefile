@@ -4,7 +4,7 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 PLATFORMS := darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help demo test lint cross config collector e2e bench ci
+.PHONY: help demo test lint cross config collector e2e oracle bench ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -40,4 +40,7 @@ e2e: collector ## end to end: demo, Collector, Prometheus, InfluxDB, Alertmanage
 bench: ## what everything costs, beside peers: one table, into docs/benchmarks.md too
 	cd bench && $(GO) run . -doc ../docs/benchmarks.md
 
-ci: lint cross test config e2e ## everything
+oracle: ## hold the alerts against Prometheus' own rule engine
+	cd oracle && $(GO) vet ./... && $(GO) test -count=1 -timeout=15m ./...
+
+ci: lint cross test config e2e oracle ## everything
