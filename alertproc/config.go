@@ -40,6 +40,10 @@ type Config struct {
 	// MaxInstances is the greatest number of label sets kept for one rule. Further ones are counted in
 	// RuleStatus.Skipped and not evaluated. 0 means DefaultMaxInstances.
 	MaxInstances int
+	// StateFile is where alerts are kept over a restart: pending, firing, kept and lately resolved ones. It is written
+	// after each change and by Shutdown, and read by New. Its directory must exist. Each process needs its own. Empty
+	// means that alerts begin anew with the process.
+	StateFile string
 	// Bounds holds the bucket bounds that instruments ask for themselves, by instrument name. Views reads it.
 	Bounds map[string][]float64
 

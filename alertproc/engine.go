@@ -24,6 +24,7 @@ type engine struct {
 	lastSweep   int64
 	scratch     []uint64
 	texts       labelTexts
+	mu          *sync.Mutex // Processor.mu
 }
 
 // group is a Group made ready.
@@ -33,7 +34,9 @@ type group struct {
 	rules      []*rule
 	slot       int64 // number of the last interval that was evaluated; -1 before the first
 	last       time.Time
+	saved      time.Time // when the state was saved that was restored; zero from the first evaluation on
 	due        bool
+	own        bool // not the user's, but of limitRule
 }
 
 func (g Group) interval() time.Duration {
@@ -44,7 +47,7 @@ func (g Group) interval() time.Duration {
 }
 
 func newEngine(cfg Config, mu *sync.Mutex) *engine {
-	e := &engine{instruments: map[string]*instrument{}}
+	e := &engine{instruments: map[string]*instrument{}, mu: mu}
 	limit := cfg.MaxInstances
 	if limit == 0 {
 		limit = DefaultMaxInstances
@@ -56,6 +59,9 @@ func newEngine(cfg Config, mu *sync.Mutex) *engine {
 		}
 		e.groups = append(e.groups, c)
 		e.rules = append(e.rules, c.rules...)
+	}
+	if len(cfg.Groups) > 0 {
+		e.addLimitRule(cfg)
 	}
 	for _, r := range e.rules {
 		switch {

@@ -219,18 +219,19 @@ func (l *expLayout) edge(index int32) float64 {
 func (l *expLayout) limits(i int) (low, high float64) {
 	switch index, sign := l.index(i); sign {
 	case -1:
-		return -l.edge(index + 1), -l.edge(index)
+		return -l.edge(index + 1), -max(l.edge(index), l.zeroThreshold)
 	case 0:
 		// With values on one side only, those in the zero bucket are taken to be on that side too.
 		low, high = -l.zeroThreshold, l.zeroThreshold
-		if l.negative.size() == 0 {
+		if l.negative.size() == 0 && l.positive.size() > 0 {
 			low = 0
-		} else if l.positive.size() == 0 {
+		} else if l.positive.size() == 0 && l.negative.size() > 0 {
 			high = 0
 		}
 		return low, high
 	default:
-		return l.edge(index), l.edge(index + 1)
+		// What is nearer to zero than the threshold is counted in the zero bucket.
+		return max(l.edge(index), l.zeroThreshold), l.edge(index + 1)
 	}
 }
 
@@ -240,12 +241,42 @@ func (l *expLayout) between(i int, share float64) float64 {
 	low, high := l.limits(i)
 	switch _, sign := l.index(i); sign {
 	case -1:
-		return -math.Exp2(math.Log2(-low) + (math.Log2(-high)-math.Log2(-low))*share)
+		return -math.Exp2(math.Log2(-high) + (math.Log2(-low)-math.Log2(-high))*(1-share))
 	case 0:
 		return low + (high-low)*share
 	default:
 		return math.Exp2(math.Log2(low) + (math.Log2(high)-math.Log2(low))*share)
 	}
+}
+
+// quantile goes to the bucket from the nearer end, as Prometheus does, and passes over empty ones: they are only there
+// because another time or another series had observations in them.
+func (l *expLayout) quantile(q float64, counts []uint64, total uint64) float64 {
+	upper := q >= 0.5
+	rank := q * float64(total)
+	if upper {
+		rank = (1 - q) * float64(total)
+	}
+	passed, found := uint64(0), 0
+	for i := range counts {
+		if upper {
+			i = len(counts) - 1 - i
+		}
+		if counts[i] == 0 {
+			continue
+		}
+		found = i
+		passed += counts[i]
+		if float64(passed) >= rank {
+			break
+		}
+	}
+	if upper {
+		rank = float64(passed) - rank
+	} else {
+		rank -= float64(passed - counts[found])
+	}
+	return l.between(found, rank/float64(counts[found]))
 }
 
 func (l *expLayout) above(i int, v float64) float64 {

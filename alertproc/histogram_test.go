@@ -138,12 +138,12 @@ func TestExponentialAgainstExactQuantiles(t *testing.T) {
 			got[a.Rule] = a.Value
 		}
 		for k, q := range quantiles {
-			// The value at the rank lies in the same bucket, whose bounds are one factor apart.
-			exact := sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
-			low, high := exact/factor, exact*factor
-			if exact < 0 {
-				low, high = high, low
-			}
+			// The value at the rank lies in the same bucket, whose bounds are one factor apart. A rank that is exactly
+			// between two values may go to either: Prometheus counts from the nearer end.
+			rank := q * float64(len(sorted))
+			exact := sorted[max(0, int(math.Ceil(rank-1e-9))-1)]
+			next := sorted[min(len(sorted)-1, int(rank+1e-9))]
+			low, high := min(exact/factor, exact*factor), max(next/factor, next*factor)
 			if g := got[names[k]]; g < low-1e-12 || g > high+1e-12 {
 				t.Errorf("round %d, scale %d: quantile(%g) = %v, want %v within a factor of %v", i, scale, q, g, exact, factor)
 			}
@@ -164,11 +164,12 @@ func TestExponentialAgainstExactQuantiles(t *testing.T) {
 	}
 }
 
-// Prometheus gives 1.4142… (the geometric middle) for the median of one native bucket from 1 to 2.
+// Prometheus gives 1.4142… (the geometric middle) for the median of one native bucket from 1 to 2. From the median on
+// it counts from the upper end.
 func TestExponentialInterpolation(t *testing.T) {
 	l := &expLayout{scale: 0, positive: expSpan{0, 1}, negative: expSpan{0, 1}}
 	counts := []uint64{2, 0, 2}
-	for q, want := range map[float64]float64{0.25: -math.Sqrt2, 0.5: -1, 0.75: math.Sqrt2, 1: 2} {
+	for q, want := range map[float64]float64{0.25: -math.Sqrt2, 0.5: 1, 0.75: math.Sqrt2, 1: 2} {
 		if got := quantile(q, l, counts, 4); math.Abs(got-want) > 1e-12 {
 			t.Errorf("quantile(%g) = %v, want %v", q, got, want)
 		}

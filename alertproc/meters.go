@@ -67,6 +67,9 @@ func (p *Processor) observeStates(_ context.Context, o metric.Observer) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.current.rules {
+		if r.group.hidden() {
+			continue
+		}
 		var states [2]State
 		for _, inst := range r.order {
 			state, level := inst.state.shown()

@@ -155,7 +155,8 @@ func (n *goNotifier) deliver(ctx context.Context, m message) error {
 
 // Shutdown ends the processor: no evaluation is made any more, otelnet.alert.state is no longer reported, and the
 // notifiers deliver what is in their queues until ctx ends. Then what is left is dropped, and the error says how
-// much; it wraps ctx's. Firing alerts are not resolved by it. It may be called more than once.
+// much; it wraps ctx's. The state file is written a last time. Firing alerts are not resolved by it. It may be called
+// more than once.
 func (p *Processor) Shutdown(ctx context.Context) error {
 	var err error
 	p.closeOnce.Do(func() {
@@ -172,6 +173,19 @@ func (p *Processor) Shutdown(ctx context.Context) error {
 			close(p.drained)
 		}()
 	})
+	if p.file != nil {
+		p.fileOnce.Do(func() {
+			go func() {
+				p.evalMu.Lock() // an evaluation that is on its way comes first; it may hang in a rule's function
+				if p.begun {
+					p.keep(p.last)
+				}
+				p.evalMu.Unlock()
+				close(p.file.closing)
+			}()
+			err = errors.Join(err, p.file.wait(ctx))
+		})
+	}
 	select {
 	case <-p.drained:
 		return err

@@ -35,6 +35,8 @@ type Processor struct {
 	current *engine // same as engine, for readers
 
 	subs subscribers
+	file *stateFile // nil without Config.StateFile
+	kept time.Time  // when the state was last handed to it
 	down atomic.Bool
 
 	// delivering ends when the senders must give up; running counts their goroutines, also of those that a reload
@@ -43,6 +45,7 @@ type Processor struct {
 	giveUp     context.CancelFunc
 	running    sync.WaitGroup
 	closeOnce  sync.Once
+	fileOnce   sync.Once
 	drained    chan struct{}
 }
 
@@ -61,6 +64,16 @@ func New(cfg Config) (*Processor, error) {
 	var err error
 	if p.meters, err = newMeters(cfg.MeterProvider, p.observeStates); err != nil {
 		return nil, fmt.Errorf("alertproc: create instruments: %w", err)
+	}
+	if cfg.StateFile != "" {
+		saved, err := readState(cfg.StateFile)
+		if err != nil {
+			otel.Handle(fmt.Errorf("alertproc: state file: %w", err))
+		}
+		if saved != nil {
+			p.engine.restore(saved)
+		}
+		p.file = startStateFile(cfg.StateFile)
 	}
 	p.delivering, p.giveUp = context.WithCancel(context.Background())
 	p.senders = p.startSenders(cfg.Notify)
@@ -142,6 +155,7 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 		if !g.due {
 			continue
 		}
+		g.skip(at)
 		for _, r := range g.rules {
 			begin := time.Now()
 			e.measure(ctx, r, rm, now)
@@ -152,9 +166,24 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 		}
 		g.last = at
 	}
+	if p.file != nil && (len(changes) > 0 || at.Sub(p.kept) >= keepEvery) {
+		p.keep(at)
+	}
 	p.send(e, at, changes)
 	p.sweep(at, now)
 	return changes, errors.Join(errs...)
+}
+
+// keepEvery is how old the state file may get when no alert changes: clocks that stand still and error budgets go on.
+const keepEvery = time.Minute
+
+// keep hands the present state to the file.
+func (p *Processor) keep(at time.Time) {
+	p.mu.Lock()
+	s := p.engine.save(at)
+	p.mu.Unlock()
+	p.kept = at
+	p.file.put(s)
 }
 
 func (p *Processor) sweep(at time.Time, now int64) {
@@ -206,6 +235,9 @@ func (p *Processor) Rules() []GroupStatus {
 	defer p.mu.Unlock()
 	groups := make([]GroupStatus, 0, len(p.current.groups))
 	for _, g := range p.current.groups {
+		if g.hidden() {
+			continue
+		}
 		status := GroupStatus{Name: g.name, File: g.file, Interval: g.every, Rules: make([]RuleStatus, 0, len(g.rules))}
 		for _, r := range g.rules {
 			status.Rules = append(status.Rules, r.report())

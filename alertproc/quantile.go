@@ -55,15 +55,21 @@ func (e explicit) above(i int, v float64) float64 {
 }
 
 // quantile returns the value below which the share q of the observations lies, by the arithmetic of Prometheus'
-// histogram_quantile on classic buckets. total is the sum of counts; with 0, or q not a number, the result is NaN.
+// histogram_quantile: on classic buckets for explicit ones, on native histograms for exponential ones. total is the sum of counts; with 0, or q not a number, the result is NaN.
 func quantile(q float64, layout buckets, counts []uint64, total uint64) float64 {
 	switch {
-	case math.IsNaN(q) || total == 0 || len(counts) < 2:
+	case math.IsNaN(q) || total == 0:
 		return math.NaN()
 	case q < 0:
 		return math.Inf(-1)
 	case q > 1:
 		return math.Inf(1)
+	}
+	if exp, ok := layout.(*expLayout); ok {
+		return exp.quantile(q, counts, total)
+	}
+	if len(counts) < 2 {
+		return math.NaN() // without a bucket up to +Inf beside another, as there
 	}
 	rank := q * float64(total)
 	cumulative, i := uint64(0), 0
@@ -79,7 +85,7 @@ func quantile(q float64, layout buckets, counts []uint64, total uint64) float64 
 
 // fractionAbove returns the share of the observations that are above v. Inside a bucket they are taken to lie evenly.
 func fractionAbove(v float64, layout buckets, counts []uint64, total uint64) float64 {
-	if total == 0 || len(counts) < 2 {
+	if e, ok := layout.(explicit); total == 0 || ok && len(e) == 0 {
 		return math.NaN()
 	}
 	over := 0.0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -15,9 +16,11 @@ const resolvedRetention = 15 * time.Minute
 type instanceState struct {
 	levels      [2]levelState
 	labels      map[string]string // the alert's, without severity; nil while inactive
-	value       float64           // last compared; stays while an alert is only kept firing
+	values      [2]float64        // by level, last compared; one stays while the alert is only kept firing
 	read        reading           // of the last evaluation
 	absentSince time.Time         // zero while there is data
+	restored    bool              // from a state file, and not judged anew yet
+	covered     time.Time         // of a restored one: when the window lies after the restart
 	sent        []time.Time       // by notifier that repeats: when the alert was last sent
 	resolved    []*resolvedAlert  // of the last 15 minutes
 }
@@ -49,9 +52,6 @@ func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transi
 	s.read = inst.read
 	r.levelsStep(inst, at, elapsed)
 	to, toLevel := s.shown()
-	if s.read.kind == readValue && (to == StateInactive || r.holds(s.read.value, toLevel, to == StateFiring)) {
-		s.value = s.read.value
-	}
 	if from == to && (fromLevel == toLevel || to != StateFiring) {
 		return Transition{}, false
 	}
@@ -66,9 +66,6 @@ func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transi
 	t := Transition{At: at.Round(0), From: from, To: to, Reason: r.reason(inst, from, to, toLevel, at)}
 	if from == StateFiring {
 		s.retire(before, at)
-	}
-	if to == StateFiring {
-		s.reclaim(levelNames[toLevel])
 	}
 	if to == StateInactive {
 		// What resolved keeps the labels, texts and value it had.
@@ -85,6 +82,7 @@ func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transi
 		t.FromSeverity = levelNames[fromLevel]
 	}
 	t.Alert = r.alert(inst)
+	s.reclaim(t.Alert.Labels)
 	return t, true
 }
 
@@ -97,8 +95,12 @@ func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
 		s.absentSince = at
 	}
 	kind := inst.read.kind
+	restored := s.restored
+	spared := s.spare(kind, at)
 	if kind == readAbsent {
 		switch gone := at.Sub(s.absentSince); {
+		case restored && !spared && r.NoData == NoDataKeep:
+			kind = readFew
 		case r.NoData == NoDataKeep || gone < r.After:
 			kind = readWait
 		case r.NoData == NoDataResolve:
@@ -111,6 +113,10 @@ func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
 			*l = levelState{} // a reload may have taken the level away
 			continue
 		}
+		kind := kind
+		if spared && inst.read.kind != readAbsent && (kind == readFew || kind == readValue && !r.holds(inst.read.value, i, l.state == StateFiring)) {
+			kind = readWait
+		}
 		switch kind {
 		case readWait:
 			l.pause(elapsed)
@@ -120,6 +126,9 @@ func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
 			r.levelStep(l, false, at)
 		default:
 			r.levelStep(l, r.holds(inst.read.value, i, l.state == StateFiring), at)
+			if l.state == StateInactive || r.holds(inst.read.value, i, l.state == StateFiring) {
+				s.values[i] = inst.read.value
+			}
 		}
 	}
 }
@@ -257,7 +266,7 @@ func (r *rule) alert(inst *instance) Alert {
 	s := &inst.state
 	state, level := s.shown()
 	a := Alert{
-		Group: r.group.name, Rule: r.Alert, State: state, Severity: levelNames[level], Value: s.value,
+		Group: r.group.name, Rule: r.Alert, State: state, Severity: levelNames[level], Value: s.values[level],
 		Threshold: r.bound(level), Capture: r.Capture,
 		Labels: make(map[string]string, len(s.labels)+1),
 	}
@@ -298,7 +307,7 @@ func (r *rule) alertLabels(inst *instance, level int) map[string]string {
 		labels[k] = v
 	}
 	data := TextData{
-		Alert: r.Alert, Group: r.group.name, Value: inst.state.value, Threshold: r.bound(level),
+		Alert: r.Alert, Group: r.group.name, Value: inst.state.values[level], Threshold: r.bound(level),
 		Severity: levelNames[level], Labels: inst.by,
 	}
 	for _, t := range r.labels {
@@ -344,16 +353,10 @@ func (s *instanceState) retire(was Alert, at time.Time) {
 	s.sent = nil
 }
 
-// reclaim forgets the resolve of an earlier alert with this severity, whose labels are now those of one that fires.
-func (s *instanceState) reclaim(severity string) {
-	kept := s.resolved[:0]
-	for _, old := range s.resolved {
-		if old.alert.Severity != severity {
-			kept = append(kept, old)
-		}
-	}
-	clear(s.resolved[len(kept):])
-	s.resolved = kept
+// reclaim forgets the resolve of an earlier alert with these labels, which are now those of one that is active again,
+// be it only pending: as in Prometheus, there is one alert for a label set at a time.
+func (s *instanceState) reclaim(labels map[string]string) {
+	s.resolved = slices.DeleteFunc(s.resolved, func(old *resolvedAlert) bool { return equalLabels(old.alert.Labels, labels) })
 }
 
 // forget drops resolves that have been repeated for long enough.
