@@ -14,6 +14,7 @@ func acceptScenario() scenario {
 		subjects: without(connSubjects, oursCalls),
 		start:    startAccept,
 		most:     500, // the ports of loopback are used again only after a second
+		rounds:   31,
 		rows: []row{
 			{label: "Accept and Close, connections per CPU second", of: cpuTime, show: throughput, goals: goals{ours: 0.97}},
 			{label: "Accept and Close, CPU", of: cpuTime, show: extraNanoseconds, goals: goals{ours: 2000}},

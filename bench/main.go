@@ -1,7 +1,7 @@
 // Command bench measures what otelnet costs, beside a bare service and beside its peers, all in one run, and prints
 // one table.
 //
-//	go run .                 every scenario, at most ten minutes
+//	go run .                 every scenario, in about five minutes
 //	go run . -quick          the same with fewer and shorter rounds, about a minute
 //	go run . -only 'accept'  the scenarios whose name matches
 //	go run . -doc FILE       also put the table into FILE, between its markers
@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -30,7 +31,7 @@ type effort struct {
 }
 
 var (
-	full  = effort{rounds: 15, round: 100 * time.Millisecond, limit: 20 * time.Minute}
+	full  = effort{rounds: 15, round: 100 * time.Millisecond, limit: 15 * time.Minute}
 	quick = effort{rounds: 5, round: 40 * time.Millisecond, limit: 5 * time.Minute}
 )
 
@@ -43,9 +44,14 @@ func main() {
 	flag.Parse()
 
 	var err error
-	if *job != "" {
+	switch {
+	case flag.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q: there are only flags, see -help", flag.Arg(0))
+	case *job != "":
 		err = serve(*job)
-	} else {
+	case *doc != "" && *only != "":
+		err = errors.New("-doc takes the whole table: leave -only out")
+	default:
 		err = run(*fast, *only, *doc, *profile)
 	}
 	if err != nil {

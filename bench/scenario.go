@@ -9,6 +9,8 @@ const (
 	oursCalls  = "otelnet by calls" // the bytes are counted by Read and Write, as where no kernel does it
 	oursJoined = "otelnet joined"   // each request is joined to its connection
 	oursRoutes = "otelnet Routes"   // with a request context of its own
+	oursAll    = "otelnet WithAll"  // the producer gives everything, in place of runtimemetrics.Start
+	oursGoOnly = "otelnet Go only"  // the same without the process and its container
 	conntrack  = "go-conntrack"
 	mutexMap   = "mutex and map"
 	addPerCall = "OTel Add"
@@ -60,7 +62,8 @@ const (
 	cpuTime  value = "cpu"    // ns of the process, for each operation
 	wallTime value = "wall"   // ns, for each operation
 	allocs   value = "allocs" // for each operation
-	memory   value = "memory" // bytes, see the scenario
+	memory   value = "memory" // bytes for each connection
+	series   value = "series" // that one collect gives
 )
 
 // values are what one round of one subject gave.
@@ -81,7 +84,7 @@ func groups() []group {
 		},
 		{
 			title:     "The Go runtime, one collect",
-			subjects:  []string{ours, contrib, contribAll, goProm},
+			subjects:  runtimeSubjects,
 			scenarios: []scenario{runtimeScenario()},
 		},
 		{

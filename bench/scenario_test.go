@@ -51,6 +51,9 @@ func TestEverySubject(t *testing.T) {
 							t.Errorf("%s: got %v, want a number", r.of, x)
 						}
 					}
+					if n, ok := v[series]; ok && n < 5 {
+						t.Errorf("series: got %v, want 5 at least", n)
+					}
 					if m, ok := v[memory]; ok && m < 100 {
 						t.Errorf("memory: got %v bytes for each connection, want 100 at least: an open socket costs more", m)
 					}
