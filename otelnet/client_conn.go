@@ -92,7 +92,7 @@ func (s *ConnStats) release(failed bool) {
 		s.endpoint.httpConns().active.Add(-1)
 	case n&inFlightClosed != 0 && failed:
 		// net/http closes a connection before it says what became of the request.
-		registry.closed.noteErrors(s.id, s.failed.Load())
+		registry.closed.noteErrors(s.id, s.Errors())
 	}
 }
 

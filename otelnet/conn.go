@@ -109,10 +109,18 @@ func (s *ConnStats) open(ep *endpoint, addrs addresses) {
 	if s.raw != nil {
 		ep.io.kernel.known.Store(true)
 	}
-	s.group = ep.group(s.kind)
-	s.group.opened.Add(1)
-	s.group.active.Add(1)
+	group := ep.group(s.kind)
+	group.opened.Add(1)
+	group.active.Add(1)
 	track(s)
+}
+
+// group returns the counters of connections like this one, nil for a packet socket.
+func (s *ConnStats) group() *connGroup {
+	if s.has(flagPacket) {
+		return nil
+	}
+	return s.endpoint.group(s.kind)
 }
 
 // readDone and writeDone follow each call that counts bytes itself.

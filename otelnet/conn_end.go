@@ -70,7 +70,9 @@ func (s *ConnStats) final(now int64) (l lastLook) {
 			s.takeKernel(&rd.Info)
 			s.foldKernel(&rd.Info)
 			l.kernel.take(&rd.Info)
-			l.sample = s.sampleRTT(&rd.Info, now, s.endpoint.scope.sampledAt.Load())
+			if s.endpoint.io.kernel.closes.pass(now) {
+				l.sample = s.sampleRTT(&rd.Info, now, s.endpoint.scope.sampledAt.Load())
+			}
 		}
 	}
 	s.foldLocked()

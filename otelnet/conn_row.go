@@ -27,17 +27,18 @@ type closedRow struct {
 
 // record feeds the metrics of the connection's end.
 func (s *ConnStats) record(end int64, reason closeReason, failure errorClass) {
-	if s.group == nil {
+	group := s.group()
+	if group == nil {
 		return
 	}
-	s.group.active.Add(-1)
+	group.active.Add(-1)
 
 	ins := s.endpoint.scope.ins
 	duration := ins.serverDuration
 	if s.endpoint.key.side == SideClient {
 		duration = ins.clientDuration
 	}
-	set := s.group.closes.get(closeKey{reason: reason, err: failure, tlsVersion: uint16(s.tlsVersion.Load())})
+	set := group.closes.get(closeKey{reason: reason, err: failure, tlsVersion: uint16(s.tlsVersion.Load())})
 	ctx := context.Background()
 	duration.Record(ctx, time.Duration(end-s.opened).Seconds(), set.record...)
 	if failure != errNone {
@@ -84,7 +85,7 @@ func (s *ConnStats) info(now int64, v *kernelView) ConnInfo {
 		ReceivedBytes: s.received.Load(),
 		SentBytes:     s.sent.Load(),
 		Requests:      s.requests.Load(),
-		Errors:        s.failed.Load(),
+		Errors:        s.Errors(),
 		Protocol:      protocolName(s.protocol.Load()),
 		TLSVersion:    tlsVersionName(uint16(s.tlsVersion.Load())),
 		AgeSeconds:    time.Duration(now - s.opened).Seconds(),

@@ -15,7 +15,6 @@ import (
 type ConnStats struct {
 	id       uint64
 	endpoint *endpoint
-	group    *connGroup      // nil for packet sockets, which are no connections
 	raw      syscall.RawConn // nil: bytes are counted by the wrapper's own calls
 	addrs    addresses       // the wrapped connection; nil if there is none
 	opened   int64           // nanoseconds since processStart
@@ -29,9 +28,9 @@ type ConnStats struct {
 	tlsVersion atomic.Uint32
 	inFlight   atomic.Int32
 	requests   atomic.Uint64
-	failed     atomic.Uint64
+	failed     atomic.Uint32
 	route      atomic.Pointer[string]
-	serving    atomic.Pointer[response] // the request that an HTTP/1 server's connection carries now
+	serving    atomic.Pointer[response]  // the request that an HTTP/1 server's connection carries now
 	lastActive atomic.Int64              // nanoseconds since processStart; 0 for never
 	handshake  atomic.Pointer[handshake] // a server's TLS handshake under way
 
@@ -41,7 +40,6 @@ type ConnStats struct {
 	mu                         sync.Mutex // guards the rest, and the reading of raw against the close
 	foldedSent, foldedReceived uint64     // what the endpoint's totals already hold
 	marks                      kernelMarks
-	seen                       uint32 // low bits of the bytes when they were last looked at, if the calls count them
 	requestMark                uint32 // low bits of the requests at the last sweep
 	rates                      rates  // of the interval before the last sweep
 }
@@ -77,6 +75,7 @@ const (
 	flagTimedOut                      // the last read or write that ended, ended by its deadline
 	flagHTTPClient                    // carries requests of an HTTP client
 	flagUpgraded                      // a handler took the connection over
+	flagPacket                        // a packet socket, which is no connection
 )
 
 // flagsSlow are those for which a successful call has to leave its shortest path.
@@ -114,7 +113,7 @@ func (s *ConnStats) ReceivedBytes() uint64 {
 func (s *ConnStats) Requests() uint64 { return s.requests.Load() }
 
 // Errors returns how many of the requests failed: a status of 500 or more, or a panic.
-func (s *ConnStats) Errors() uint64 { return s.failed.Load() }
+func (s *ConnStats) Errors() uint64 { return uint64(s.failed.Load()) }
 
 // InFlight returns how many HTTP requests the connection carries now: 0 or 1 with HTTP/1.
 func (s *ConnStats) InFlight() int { return int(s.inFlight.Load() &^ inFlightClosed) }

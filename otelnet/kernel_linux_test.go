@@ -33,7 +33,8 @@ func TestKernelCountsInUse(t *testing.T) {
 }
 
 func TestRecordSize(t *testing.T) {
-	if got := unsafe.Sizeof(tcpConn{}); got > 256 {
-		t.Errorf("a tracked connection takes %d bytes, want at most 256", got)
+	// With the socket's syscall.RawConn and a slot in the table, that is 256 bytes.
+	if got := unsafe.Sizeof(tcpConn{}); got > 240 {
+		t.Errorf("a tracked connection takes %d bytes, want at most 240", got)
 	}
 }

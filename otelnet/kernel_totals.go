@@ -17,6 +17,7 @@ type kernelTotals struct {
 	retransmits, segmentsOut, segmentsIn atomic.Uint64
 	busy, rwndLimited, sndbufLimited     atomic.Int64 // nanoseconds
 	opts                                 *optionSet
+	closes                               thinner // of the samples at a close
 }
 
 // observe tells nothing where the kernel counts nothing: a zero would say that there are no retransmits.
@@ -36,7 +37,9 @@ func (t *ioTotals) observeKernel(o metric.Observer, ins *instruments) {
 // kernelMarks are what the totals already hold of one connection. The segment counts wrap around as the kernel's own do.
 type kernelMarks struct {
 	retransmits, segmentsOut, segmentsIn uint32
-	busy, rwndLimited, sndbufLimited     time.Duration
+
+	carried                          uint32 // low bits of the bytes when they were last looked at, where the calls count them
+	busy, rwndLimited, sndbufLimited time.Duration
 }
 
 // foldKernel adds what the totals do not hold yet.

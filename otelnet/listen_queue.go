@@ -12,6 +12,8 @@ import (
 
 // listenQueues are the open listening sockets of an endpoint, whose backlog the kernel tells.
 type listenQueues struct {
+	waits thinner
+
 	mu      sync.Mutex
 	sockets []syscall.RawConn
 	opts    *optionSet
@@ -71,7 +73,7 @@ func (q *listenQueues) observe(o metric.Observer, ins *instruments) {
 // recordWait tells how long a connection waited to be accepted: on a socket that has sent nothing yet, the kernel
 // counts the time since its last sending from the end of the handshake.
 func (a *acceptor) recordWait(s *ConnStats) {
-	if a.queued == nil || s.raw == nil {
+	if a.queued == nil || s.raw == nil || !a.endpoint.queues.waits.pass(s.opened) {
 		return
 	}
 	rd := readers.Get().(*tcpinfo.Reader)

@@ -48,6 +48,7 @@ func (s *ConnStats) openPacket(ep *endpoint, addrs addresses) {
 	s.endpoint, s.addrs = ep, addrs
 	s.opened = sinceStart()
 	s.kind = kindOf(s.localAddr())
+	s.flags.Or(flagPacket)
 	track(s)
 }
 

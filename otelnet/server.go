@@ -114,8 +114,8 @@ func (s *ConnStats) endRequest(route *string, failed bool) {
 
 // upgrade counts a connection that a handler took over, until it is closed.
 func (s *ConnStats) upgrade() {
-	if s.group != nil && s.flags.Or(flagUpgraded)&(flagUpgraded|flagClosed) == 0 {
-		s.group.upgraded.Add(1)
+	if group := s.group(); group != nil && s.flags.Or(flagUpgraded)&(flagUpgraded|flagClosed) == 0 {
+		group.upgraded.Add(1)
 	}
 }
 
@@ -125,6 +125,6 @@ func (s *ConnStats) endRole(before uint32, end int64) {
 	case before&flagHTTPClient != 0:
 		s.endHTTP(end)
 	case before&flagUpgraded != 0:
-		s.group.upgraded.Add(-1)
+		s.group().upgraded.Add(-1)
 	}
 }

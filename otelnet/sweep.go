@@ -55,8 +55,8 @@ func (s *ConnStats) fold(p *pass) (r rttSample) {
 // s.mu is held.
 func (s *ConnStats) look(rd *tcpinfo.Reader) bool {
 	if s.raw == nil {
-		if n := uint32(s.sent.Load() + s.received.Load()); n != s.seen {
-			s.seen = n
+		if n := uint32(s.sent.Load() + s.received.Load()); n != s.marks.carried {
+			s.marks.carried = n
 			s.lastActive.Store(sinceStart())
 		}
 		return false
