@@ -68,7 +68,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 // TestMetricsAreInREADME keeps its table complete: every metric that a package names in its list is there.
 func TestMetricsAreInREADME(t *testing.T) {
 	readme := read(t, "README.md")
-	line := regexp.MustCompile(`(?m)^//\t((?:otelnet|http|dns|go)\.[a-z_.]+) `)
+	line := regexp.MustCompile(`(?m)^//\t((?:otelnet|http|dns|go|process)\.[a-z_.]+) `)
 	constant := regexp.MustCompile(`(?m)^\tmetric\w+ += "([a-z_.]+)"`)
 	for file, pattern := range map[string]*regexp.Regexp{
 		"otelnet/doc.go":         line,
