@@ -21,7 +21,7 @@ func (a *Agent) startAdmin() (*admin.Server, error) {
 		},
 		History:     a.history,
 		Alerts:      a.alerts,
-		Connections: otelnet.Connections,
+		Connections: otelnet.ConnectionsPage,
 		Metrics:     a.metrics.scrape,
 		OnViewer:    a.ticker.setViewers,
 	})

@@ -28,10 +28,12 @@ type Config struct {
 	Service Service   // who runs here, for the page's header
 	Started time.Time // when the service started; zero means when New was called
 
-	History     *history.Store                          // the page's data
-	Alerts      AlertSource                             // nil means that there are no rules
-	Connections func(otelnet.Filter) []otelnet.ConnInfo // nil means that there is no connection table
-	Metrics     http.Handler                            // serves /metrics; nil means 404
+	History *history.Store // the page's data
+	Alerts  AlertSource    // nil means that there are no rules
+	// Connections returns a page of the connection table and how many rows there are without its offset and limit, as
+	// [otelnet.ConnectionsPage] does. Nil means that there is no table.
+	Connections func(otelnet.Filter) ([]otelnet.ConnInfo, int)
+	Metrics     http.Handler // serves /metrics; nil means 404
 	// OnViewer is called with the number of open streams each time it changes, in order, from the goroutine of the viewer that
 	// came or went. It must return soon.
 	OnViewer func(n int)

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/otelnet/agent/otelnet"
 )
@@ -24,30 +25,53 @@ func (s *Server) connections(w http.ResponseWriter, r *http.Request) {
 		badParameter(w, fmt.Errorf("filter: %d bytes; at most %d are allowed", len(filter.Match), maxText))
 		return
 	}
-	limit := filter.Limit
-	if query.Get("limit") == "" {
-		limit = defaultRows
-	}
-	if limit == 0 || limit > maxRows {
-		if limit > maxRows {
-			badParameter(w, fmt.Errorf("limit: %d; allowed are 0 to %d, and 0 means %d", limit, maxRows, maxRows))
-			return
-		}
-		limit = maxRows
-	}
-	if s.cfg.Connections == nil {
-		fail(w, http.StatusNotFound, "not_found", "this agent keeps no connection table")
+	if filter.Limit > maxRows {
+		badParameter(w, fmt.Errorf("limit: %d; allowed are 0 to %d, and 0 means %d", filter.Limit, maxRows, maxRows))
 		return
 	}
-	// Sorting looks at all rows anyway, so asking for all of them tells how many there are at little more cost.
-	filter.Limit = 0
-	rows := s.cfg.Connections(filter)
-	total := len(rows)
-	if rows = rows[:min(limit, total)]; rows == nil {
+	switch {
+	case query.Get("limit") == "":
+		filter.Limit = defaultRows
+	case filter.Limit == 0:
+		filter.Limit = maxRows
+	}
+	if !s.hasTable(w) {
+		return
+	}
+	rows, total := s.cfg.Connections(filter)
+	if rows == nil {
 		rows = []otelnet.ConnInfo{}
 	}
 	respond(w, r, struct {
 		Total       int                `json:"total"`
 		Connections []otelnet.ConnInfo `json:"connections"`
 	}{total, rows})
+}
+
+// connection answers /api/connections/{id}.
+func (s *Server) connection(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+	if err != nil {
+		badParameter(w, fmt.Errorf("id: %.40q is not the number of a connection", r.PathValue("id")))
+		return
+	}
+	if !s.hasTable(w) {
+		return
+	}
+	rows, _ := s.cfg.Connections(otelnet.Filter{State: "all"})
+	for i := range rows {
+		if rows[i].ID == id {
+			respond(w, r, map[string]any{"connection": &rows[i]})
+			return
+		}
+	}
+	fail(w, http.StatusNotFound, "not_found", fmt.Sprintf("connection %d is not in the table: only the last that closed are kept", id))
+}
+
+func (s *Server) hasTable(w http.ResponseWriter) bool {
+	if s.cfg.Connections == nil {
+		fail(w, http.StatusNotFound, "not_found", "this agent keeps no connection table")
+		return false
+	}
+	return true
 }

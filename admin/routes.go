@@ -16,6 +16,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/history", s.history)
 	mux.HandleFunc("GET /api/stream", s.stream)
 	mux.HandleFunc("GET /api/connections", s.connections)
+	mux.HandleFunc("GET /api/connections/{id}", s.connection)
+	mux.HandleFunc("GET /api/routes", s.routeTable)
 	mux.HandleFunc("GET /api/v1/alerts", s.promAlerts)
 	mux.HandleFunc("GET /api/v1/rules", s.promRules)
 	profiles(mux)

@@ -1,10 +1,12 @@
 // The page: puts the parts together, keeps the state in the URL, draws when something changed and somebody looks.
 import { Alerts } from "./alerts.js";
 import { Columns } from "./columns.js";
+import { Drawer } from "./drawer.js";
 import { el, set } from "./dom.js";
 import { clock, duration } from "./format.js";
 import { getJSON, Live } from "./live.js";
 import { makePanels } from "./panels.js";
+import { Routes } from "./routes.js";
 import { shades, Signals } from "./signals.js";
 import { Table } from "./table.js";
 import { Tiles } from "./tiles.js";
@@ -17,18 +19,25 @@ const pick = (name, fallback, allowed) => (allowed.includes(url.get(name)) ? url
 const view = {
   range: Number(pick("range", "5", ranges.map(String))),
   pausedAt: null,
+  span: null, // from and to, where a stretch was selected
   table: {
     sort: /^-?[A-Za-z]{1,20}$/.test(url.get("sort") ?? "") ? url.get("sort") : "-sentBytes",
     filter: (url.get("filter") ?? "").slice(0, 200),
     state: url.get("state") ?? "open",
     rows: pick("rows", "25", ["25", "100", "500"]),
+    routes: /^-?[A-Za-z0-9]{1,20}$/.test(url.get("routes") ?? "") ? url.get("routes") : "-requests",
+    conn: /^\d{1,18}$/.test(url.get("conn") ?? "") ? url.get("conn") : "",
   },
 };
-const plain = { range: "5", sort: "-sentBytes", filter: "", state: "open", rows: "25" };
+const plain = { range: "5", sort: "-sentBytes", filter: "", state: "open", rows: "25", routes: "-requests", conn: "", from: "", to: "" };
+const span = ["from", "to"].map((k) => Number(/^\d{12,14}$/.exec(url.get(k) ?? "")?.[0]));
+if (span[1] > span[0]) view.span = span;
 
 function save() {
   const q = new URLSearchParams();
-  for (const [k, v] of Object.entries({ range: String(view.range), ...view.table })) if (v !== plain[k]) q.set(k, v);
+  for (const [k, v] of Object.entries({
+    range: String(view.range), ...view.table, from: String(view.span?.[0] ?? ""), to: String(view.span?.[1] ?? ""),
+  })) if (v !== plain[k]) q.set(k, v);
   history.replaceState(null, "", q.size ? "?" + q : location.pathname);
 }
 
@@ -37,11 +46,17 @@ let active = [], status = null, dirty = true;
 
 // The crosshair that all charts share; where tells which panel the pointer is in, and how high.
 const cursor = {
-  time: null, where: null,
+  time: null, where: null, anchor: null,
   set(time, where) {
     this.time = time;
     this.where = where;
     schedule();
+  },
+  choose(from, to) {
+    cursor.set(null, null);
+    view.span = [Math.round(from), Math.round(to)];
+    held();
+    live.restart();
   },
 };
 
@@ -49,7 +64,14 @@ const panels = makePanels(cursor);
 $("charts").append(...panels.map((p) => p.root));
 const tiles = new Tiles($("tiles"));
 const alerts = new Alerts($("alerts"), $("rules"), $("said"));
-const table = new Table($("connections"), view.table, (q) => getJSON("/api/connections?" + q), save);
+const drawer = new Drawer($("drawer"), (id) => getJSON("/api/connections/" + id), (id) => { view.table.conn = id ? String(id) : ""; save(); });
+const table = new Table($("connections"), view.table, (q) => getJSON("/api/connections?" + q), save, (c, opener) => drawer.open(c.id, opener));
+const routes = new Routes($("routes"), view.table, (q) => {
+  const [from, to] = extent();
+  q.set("since", Math.round(from));
+  q.set("until", Math.round(to));
+  return getJSON("/api/routes?" + q);
+}, save);
 
 let asked = false;
 function schedule() {
@@ -63,12 +85,16 @@ function schedule() {
   });
 }
 
-// update works out what is drawn. The right edge is the newest snapshot, or where the clock was stopped.
+// extent is what is in view: the selected stretch, or up to the newest snapshot or where the clock was stopped.
+function extent() {
+  if (view.span) return view.span;
+  const to = view.pausedAt ?? (columns.last || Date.now());
+  return [to - view.range * 60000, to];
+}
+
 function update() {
   dirty = false;
-  const to = view.pausedAt ?? (columns.last || Date.now());
-  const range = view.range * 60000, window = Math.max(5000, range / 60);
-  const signals = new Signals(columns, to - range, to, window);
+  const [from, to] = extent(), window = windowOf(to - from), signals = new Signals(columns, from, to, window);
   const spans = signals.spans();
   signals.shades = shades(spans);
   tiles.update(signals);
@@ -78,6 +104,9 @@ function update() {
   set($("about"), about());
 }
 
+// windowOf is how much each point looks back on.
+const windowOf = (range) => Math.max(5000, range / 60);
+
 function about() {
   if (!status) return "";
   const up = "up " + duration((Date.now() - Date.parse(status.started)) / 1000);
@@ -86,7 +115,9 @@ function about() {
 }
 
 async function load() {
-  const since = view.pausedAt === null ? view.range + "m" : view.pausedAt - view.range * 60000;
+  let since = view.range + "m";
+  if (view.span) since = `${view.span[0] - windowOf(view.span[1] - view.span[0])}&until=${view.span[1]}`;
+  else if (view.pausedAt !== null) since = view.pausedAt - view.range * 60000;
   const [s, h] = await Promise.all([getJSON("/api/status"), getJSON(`/api/history?view=page&since=${since}&points=300`)]);
   if (s.error || h.error) {
     set($("about"), s.error ?? h.error);
@@ -107,13 +138,13 @@ async function load() {
 
 const live = new Live({
   load,
-  last: () => columns.last,
+  last: () => (view.span ? status.history.newest : columns.last),
   tick(events) {
     for (const e of events) {
-      columns.append(e.history);
+      if (!view.span) columns.append(e.history);
       active = e.alerts;
     }
-    if (view.pausedAt === null) columns.trim(columns.last - (view.range + 1) * 60000);
+    if (view.span) { /* what is in view stays as it was loaded */ } else if (view.pausedAt === null) columns.trim(columns.last - (view.range + 1) * 60000);
     else columns.trim(view.pausedAt - 20 * 60000);
     dirty = true;
     schedule();
@@ -126,9 +157,10 @@ const live = new Live({
 
 let connection = "connecting";
 function showState() {
-  const shown = view.pausedAt !== null && connection === "live" ? "paused" : connection;
+  const stopped = view.span ? view.span.map((t) => clock(t)).join(" to ") : view.pausedAt !== null && `paused at ${clock(view.pausedAt)}`;
+  const shown = stopped && connection === "live" ? "paused" : connection;
   $("live").dataset.state = shown;
-  set($("live").querySelector("b"), shown === "paused" ? `paused at ${clock(view.pausedAt)}` : shown);
+  set($("live").querySelector("b"), shown === "paused" ? stopped : shown);
 }
 
 function setRange(minutes) {
@@ -143,7 +175,7 @@ function check(button, on) {
 }
 
 for (const m of ranges) {
-  $("range").append(el("button", { type: "button", role: "radio", value: m, hidden: m === 60, onclick: () => { setRange(m); live.restart(); } },
+  $("range").append(el("button", { type: "button", role: "radio", value: m, hidden: m === 60, onclick: () => { view.span = null; setRange(m); held(); live.restart(); } },
     m === 60 ? "1 h" : `${m} min`));
 }
 $("range").addEventListener("keydown", (e) => {
@@ -157,11 +189,21 @@ $("range").addEventListener("keydown", (e) => {
 });
 setRange(view.range);
 
+// pause stops and starts the clock; from a selected stretch it leads back to now.
 function pause() {
-  view.pausedAt = view.pausedAt === null ? columns.last || Date.now() : null;
-  const on = view.pausedAt !== null;
+  const zoomed = view.span;
+  view.pausedAt = view.pausedAt === null && !zoomed ? columns.last || Date.now() : null;
+  view.span = null;
+  held();
+  if (zoomed) live.restart();
+}
+
+// held shows whether the clock stands.
+function held() {
+  const on = view.pausedAt !== null || view.span !== null;
   $("pause").setAttribute("aria-pressed", String(on));
   set($("pause"), on ? "Resume" : "Pause");
+  save();
   showState();
   dirty = true;
   schedule();
@@ -177,6 +219,7 @@ addEventListener("keydown", (e) => {
 // Tables are asked for while somebody looks and the clock runs.
 async function refresh() {
   if (!status) return;
+  routes.refresh();
   if (status.connections) table.refresh();
   else $("connections").hidden = true;
   if (status.alerts) {
@@ -186,11 +229,11 @@ async function refresh() {
     schedule();
   }
 }
-setInterval(() => { if (!document.hidden && view.pausedAt === null && connection === "live") refresh(); }, 2000);
+setInterval(() => { if (!document.hidden && view.pausedAt === null && !view.span && connection === "live") refresh(); }, 2000);
 
 function foot() {
   const links = [["history", `/api/history?since=${view.range}m`], ["alerts", "/api/v1/alerts"], ["rules", "/api/v1/rules"],
-    ["connections", "/api/connections"], ["profiles", "/debug/pprof/"], ...(status.metrics ? [["metrics", "/metrics"]] : [])];
+    ["connections", "/api/connections"], ["routes", "/api/routes"], ["profiles", "/debug/pprof/"], ...(status.metrics ? [["metrics", "/metrics"]] : [])];
   const h = status.history, lost = h.droppedSamples ? `, ${h.droppedSamples} samples dropped` : "";
   $("footer").replaceChildren(el("span", {}, `${h.series} series, ${Math.round(h.bytes / 1000)} kB${lost}`),
     ...links.map(([name, href]) => el("a", { href }, name)));
@@ -199,4 +242,6 @@ function foot() {
 new ResizeObserver(schedule).observe($("charts"));
 document.addEventListener("visibilitychange", schedule);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
+held();
 live.restart();
+if (view.table.conn) drawer.open(view.table.conn, null);

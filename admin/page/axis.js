@@ -104,10 +104,16 @@ export function labels(s, box, ys) {
 }
 
 // crosshair marks the time that is looked at in every chart, and names it at the foot of each.
-export function crosshair(s, box, x, time) {
+export function crosshair(s, box, x, { time, anchor }) {
   if (time === null) return;
   const { ctx } = s, px = Math.round(x(time)) + 0.5;
   if (px < box.left || px > box.right) return;
+  if (anchor !== null) {
+    ctx.fillStyle = colour("accent");
+    ctx.globalAlpha = 0.18;
+    ctx.fillRect(x(anchor), box.top, px - x(anchor), box.bottom - box.top);
+    ctx.globalAlpha = 1;
+  }
   ctx.strokeStyle = colour("dim");
   ctx.lineWidth = 1;
   ctx.setLineDash([3, 3]);

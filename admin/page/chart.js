@@ -5,37 +5,63 @@ import { colour, crosshair, frame, labels, linearTicks, logTicks, nearest, surfa
 
 // Panel is the card around a canvas: title, legend with values, the calm word when there is nothing to draw, pointer and keys.
 export class Panel {
-  // needs names the metric that would fill the panel; an optional panel is not there without data; cursor is shared by all panels.
-  constructor({ title, hint = "", span = 2, needs = "", advice = "", optional = false }, cursor) {
+  // metrics names what is drawn, the first what would fill an empty panel; an optional panel is not there without data; cursor is
+  // shared by all panels.
+  constructor({ title, hint = "", span = 2, help = "", metrics = [], advice = "", optional = false }, cursor) {
     this.title = title;
     this.optional = optional;
     this.cursor = cursor;
     this.canvas = el("canvas", { tabindex: "0", role: "img", "aria-label": title });
     this.emptyNote = el("div", { class: "empty", hidden: true },
-      el("span", {}, "No data yet"), el("span", {}, "needs ", el("code", {}, needs)), el("span", {}, advice));
+      el("span", {}, "No data yet"), el("span", {}, "needs ", el("code", {}, metrics[0] ?? "")), el("span", {}, advice));
     this.hint = el("span", { class: "hint" }, hint);
     this.legend = el("div", { class: "legend" });
+    const about = el("p", { class: "help", hidden: true }, help + " ", ...metrics.flatMap((m) => [el("code", {}, m), " "]));
+    const ask = el("button", {
+      type: "button", class: "ask", "aria-label": "About " + title, "aria-expanded": "false", title: [help, ...metrics].join("\n"),
+      onclick: () => ask.setAttribute("aria-expanded", String(!(about.hidden = !about.hidden))),
+    }, "?");
     this.root = el("article", { class: `card span${span}` },
-      el("h2", {}, title), this.hint, el("div", { class: "plot" }, this.canvas, this.emptyNote), this.legend);
+      el("h2", {}, title), this.hint, ...(metrics.length ? [ask, about] : []), el("div", { class: "plot" }, this.canvas, this.emptyNote), this.legend);
     this.box = { left: 0, right: 1, top: 0, bottom: 1 };
     this.listen();
   }
 
   listen() {
-    const c = this.canvas;
+    const c = this.canvas, { cursor } = this, leave = () => { if (cursor.anchor === null) cursor.set(null, null); };
     c.addEventListener("pointermove", (e) => this.point(e));
-    c.addEventListener("pointerdown", (e) => this.point(e));
-    c.addEventListener("pointerleave", () => this.cursor.set(null, null));
-    c.addEventListener("blur", () => this.cursor.set(null, null));
+    c.addEventListener("pointerdown", (e) => {
+      this.point(e);
+      if (e.button || e.pointerType === "touch") return; // a finger scrolls
+      cursor.anchor = cursor.time;
+      c.setPointerCapture(e.pointerId);
+    });
+    c.addEventListener("pointerup", () => this.select());
+    c.addEventListener("pointercancel", () => { cursor.anchor = null; });
+    c.addEventListener("pointerleave", leave);
+    c.addEventListener("blur", leave);
     c.addEventListener("keydown", (e) => {
       const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity }[e.key];
-      if (e.key === "Escape") this.cursor.set(null, null);
+      if (e.key === "Escape") {
+        cursor.anchor = null;
+        cursor.set(null, null);
+      }
+      if (e.key === "Enter") this.select();
       if (by === undefined || !this.signals?.times.length) return;
       e.preventDefault();
       const times = this.signals.times, last = times.length - 1;
-      const at = this.cursor.time === null ? last : nearest(times, this.cursor.time);
-      this.cursor.set(times[Math.min(last, Math.max(0, at + by))], null);
+      const at = cursor.time === null ? last : nearest(times, cursor.time);
+      cursor.anchor = e.shiftKey ? cursor.anchor ?? times[at] : null;
+      cursor.set(times[Math.min(last, Math.max(0, at + by))], null);
     });
+  }
+
+  // select makes what lies between anchor and crosshair the range in view.
+  select() {
+    const { anchor, time, choose } = this.cursor;
+    this.cursor.anchor = null;
+    if (anchor !== null && time !== null && Math.abs(time - anchor) >= 3000) choose?.(Math.min(anchor, time), Math.max(anchor, time));
+    else this.cursor.set(time, this.cursor.where);
   }
 
   point(e) {
@@ -97,7 +123,7 @@ export class Chart extends Panel {
       if (stacks[k]) this.series(ctx, options.lines[k], stacks[k], below, x, y);
     }
     ctx.restore();
-    crosshair(s, this.box, x, this.cursor.time);
+    crosshair(s, this.box, x, this.cursor);
     this.tell(ctx, stacks, x, y);
   }
 

@@ -23,7 +23,7 @@ export class Heatmap extends Panel {
 
   update(signals) {
     this.signals = signals;
-    this.histogram = signals.columns.of(this.options.metric, true)[0] ?? null;
+    this.histogram = signals.columns.of(this.options.metrics[0], true)[0] ?? null;
     const h = this.histogram;
     this.empty(!h || !signals.times.length || h.buckets.every((b) => b[signals.hi] === b[signals.lo] && b[signals.lo] === 0));
   }
@@ -51,7 +51,7 @@ export class Heatmap extends Panel {
         ctx.fillRect(left, top(b) + 0.5, right - left + 0.4, height - 1);
       });
     }
-    crosshair(s, box, x, this.cursor.time);
+    crosshair(s, box, x, this.cursor);
     this.tell(cells, (y) => low + Math.floor((box.bottom - y) / height));
   }
 
