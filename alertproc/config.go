@@ -74,11 +74,18 @@ type Rule struct {
 	// It must not keep or change the snapshot.
 	Func func(ctx context.Context, rm *metricdata.ResourceMetrics) ([]Sample, error)
 
+	// Burn makes the ratio an objective: the alert is told by how fast the error budget goes, in place of Warn and Crit.
+	Burn *Burn
+
+	// Absent, in place of thresholds and NoData, is how long no series of Metric may be there before the alert fires,
+	// as crit. 0 means that this is no such rule.
+	Absent time.Duration
+
 	// MinCount is the least number of observations in the window (of a counter: the increase; of a gauge: the points
 	// collected) for the value to be judged at all. With fewer the condition does not hold. 0 means any.
 	MinCount float64
 
-	Warn, Crit *Threshold // at least one; with both, Crit lies beyond Warn
+	Warn, Crit *Threshold // at least one, without Burn and Absent; with both, Crit lies beyond Warn
 
 	Match         Match         // how many of the last evaluations it must hold at, in place of For; the zero Match means the last one
 	For           time.Duration // how long the condition holds before the alert fires; 0 means at once
@@ -120,6 +127,15 @@ type Ratio struct {
 	Bad, Total Selector
 	Over       time.Duration // the window
 	MinTotal   float64       // the least total in the window to be judged; 0 means any above 0
+}
+
+// Burn is an objective with its error budget, told by the four pairs of windows of the Site Reliability Workbook: crit
+// when 2 % of the period's budget went within 1 h or 5 % within 6 h, warn when 10 % went within 1 day or 3 days, as long
+// as it still goes that fast in a twelfth of that time. The rule's Ratio has no Over; its MinTotal is for each
+// window. An alert's Value is the burn rate, 1 being what spends the budget in exactly the period.
+type Burn struct {
+	Objective float64       // in percent of the total, such as 99.9
+	Period    time.Duration // what the budget is for; 0 means DefaultPeriod
 }
 
 // Aggregation is how a window of a series becomes one number.

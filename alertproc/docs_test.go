@@ -26,7 +26,7 @@ func TestReference(t *testing.T) {
 	if len(cfg.Groups) != 1 || len(cfg.Groups[0].Rules) != 2 || len(cfg.Notify) != 2 {
 		t.Errorf("the first example has %+v", cfg)
 	}
-	for _, key := range slices.Concat(groupKeys, ruleKeys, aggregations, notifyKeys, laterKeys, captures, []string{metricNotifications}) {
+	for _, key := range slices.Concat(groupKeys, ruleKeys, aggregations, notifyKeys, captures, []string{metricNotifications}) {
 		if !strings.Contains(text, key) {
 			t.Errorf("%s does not mention %s", reference, key)
 		}

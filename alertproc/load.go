@@ -24,10 +24,8 @@ var (
 	groupKeys = []string{"name", "every", "rules"}
 	ruleKeys  = []string{
 		"alert", "metric", "where", "by", "value", "ratio", "over", "min_count", "min_total", "warn", "crit", "for", "match",
-		"keep_firing_for", "no_data", "after", "labels", "annotations", "capture",
+		"keep_firing_for", "no_data", "after", "labels", "annotations", "capture", "slo", "objective", "period", "burn", "absent",
 	}
-	// laterKeys belong to the format but not to this version. They are told apart from misspelt ones.
-	laterKeys     = []string{"slo", "objective", "period", "burn", "absent"}
 	thresholdKeys = []string{"above", "below", "clear"}
 	selectorKeys  = []string{"metric", "where"}
 	notifyKeys    = []string{"log", "webhook", "alertmanager"}
@@ -136,13 +134,20 @@ func (l *loader) group(k key) Group {
 
 func (l *loader) rule(k key) Rule {
 	var r Rule
-	var over, minTotal *key
+	var over, minTotal, slo, burn *key
+	var objective Burn
 	path := k.path
 	entries, _ := l.entries(k.value, path)
 	for _, k := range entries {
 		switch k.name {
-		case "alert":
+		case "alert", "slo":
+			if r.Alert != "" {
+				l.fail(k.at, k.path, "a rule has either alert or slo for its name")
+			}
 			r.Alert = l.text(k)
+			if k.name == "slo" && !l.pos.bad[k.path] {
+				slo = &k
+			}
 		case "metric":
 			r.Metric = l.text(k)
 		case "where":
@@ -179,14 +184,29 @@ func (l *loader) rule(k key) Rule {
 			r.Annotations = l.textMap(k)
 		case "capture":
 			r.Capture = l.texts(k)
-		default:
-			if slices.Contains(laterKeys, k.name) {
-				l.pos.unknown[path] = true // what it stands for may be what is missing
-				l.fail(k.at, k.path, "key %q is not supported in this version", k.name)
-			} else {
-				l.unknown(k, path, ruleKeys)
+		case "absent":
+			r.Absent = l.positive(k)
+		case "burn":
+			burn = &k
+			if s := l.text(k); s != "google" && !l.pos.bad[k.path] {
+				l.fail(k.value, k.path, "burn: unknown windows %q; there is google, the four pairs of the Site Reliability Workbook", s)
 			}
+		case "objective":
+			objective.Objective = l.number(k)
+		case "period":
+			objective.Period = l.positive(k)
+		default:
+			l.unknown(k, path, ruleKeys)
 		}
+	}
+	switch {
+	case burn != nil:
+		r.Burn = &objective
+	case slo != nil:
+		l.pos.unknown[path] = true
+		l.fail(slo.at, slo.path, "an slo needs burn: google; with thresholds of your own, name the rule by alert")
+	case objective != (Burn{}):
+		l.fail(k.at, path, "objective and period go with burn: google")
 	}
 	// These two stand beside ratio in the file and inside it in Go.
 	for _, k := range []*key{over, minTotal} {

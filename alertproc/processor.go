@@ -180,7 +180,7 @@ const keepEvery = time.Minute
 // keep hands the present state to the file.
 func (p *Processor) keep(at time.Time) {
 	p.mu.Lock()
-	s := p.engine.save(at)
+	s := p.engine.save(at, int64(at.Sub(p.epoch)))
 	p.mu.Unlock()
 	p.kept = at
 	p.file.put(s)

@@ -12,6 +12,10 @@ func (r *Rule) query() string {
 	switch v := r.Value; {
 	case r.Func != nil:
 		b.WriteString("func()")
+	case r.Burn != nil:
+		b.WriteString(r.Burn.query(r.Ratio))
+	case r.Absent > 0:
+		fmt.Fprintf(&b, "absent(%s, %s)", Selector{r.Metric, r.Where}, shortDuration(r.Absent))
 	case r.Ratio != nil:
 		fmt.Fprintf(&b, "ratio(%s, %s, %s)", r.Ratio.Bad, r.Ratio.Total, shortDuration(r.Ratio.Over))
 	case v.Aggregation == "" || v.Aggregation == Last:
@@ -27,6 +31,9 @@ func (r *Rule) query() string {
 	t := r.Warn
 	if t == nil {
 		t = r.Crit
+	}
+	if t == nil {
+		return b.String()
 	}
 	if t.Above != nil {
 		fmt.Fprintf(&b, " > %s", number(*t.Above))

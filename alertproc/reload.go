@@ -101,7 +101,7 @@ func (r *rule) continuedBy(next *rule) bool {
 
 // measuresAs tells whether both rules have the same windows.
 func (r *rule) measuresAs(o *rule) bool {
-	return r.Func == nil && o.Func == nil && r.group.every == o.group.every && r.Metric == o.Metric &&
+	return r.Func == nil && o.Func == nil && (r.Burn == nil) == (o.Burn == nil) && r.group.every == o.group.every && r.Metric == o.Metric &&
 		maps.Equal(r.Where, o.Where) && r.Value == o.Value && reflect.DeepEqual(r.Ratio, o.Ratio) && r.above == o.above
 }
 
@@ -118,7 +118,7 @@ func (r *rule) takeOver(was *rule) {
 	for _, inst := range was.order {
 		c := &instance{rule: r, key: inst.key, by: inst.by, state: inst.state, birth: r.slots.next}
 		if windows {
-			c.parts, c.birth, c.ring, c.folded, c.read = inst.parts, inst.birth, inst.ring, inst.folded, inst.read
+			c.parts, c.birth, c.ring, c.burn, c.folded, c.read = inst.parts, inst.birth, inst.ring, inst.burn, inst.folded, inst.read
 		} else {
 			c.allocate()
 		}

@@ -26,7 +26,7 @@ func (e *engine) restore(s *savedState) {
 				r.add(one.Key, one.By).state.restore(one)
 			}
 		}
-		r.restoreBurn(saved.Burn, s.At)
+		r.restoreBurn(saved.Burn)
 		// The time until the first evaluation, while the process was down, stands still for the clocks.
 		g.saved = s.At
 	}
@@ -71,6 +71,9 @@ func (g *group) skip(at time.Time) {
 	for _, r := range g.rules {
 		for _, inst := range r.order {
 			inst.state.covered = at.Add(r.over)
+			if inst.burn != nil {
+				inst.burn.shift(max(0, down))
+			}
 			for i := range inst.state.levels {
 				l := &inst.state.levels[i]
 				if down < 0 { // the wall clock was set back

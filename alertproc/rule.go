@@ -70,7 +70,8 @@ type instance struct {
 	call   uint64 // of the rule's function, that last returned it
 	birth  uint64 // number of the first slot that knows it
 	ring   []pair
-	folded pair // of gauges: what came since the last slot
+	burn   *burnRings // with Burn
+	folded pair       // of gauges: what came since the last slot
 	read   reading
 	state  instanceState
 }
@@ -90,6 +91,13 @@ func newRule(r Rule, g *group, limit int, mu *sync.Mutex) *rule {
 	if c.NoData == "" {
 		c.NoData = NoDataKeep
 	}
+	if c.Burn != nil {
+		c.levels = [2]*Threshold{Above(0), Above(0)} // the bounds come with the readings
+	}
+	if c.Absent > 0 {
+		c.levels[levelCrit] = Above(0) // there is never a value
+		c.NoData, c.After = NoDataFire, c.Absent
+	}
 	for _, t := range c.levels {
 		if t != nil {
 			c.above = t.Above != nil
@@ -108,6 +116,10 @@ func (r *rule) wantsBuckets() bool { return r.Func == nil && r.Ratio == nil && r
 func (r *rule) accepts(metric string, k kind) bool {
 	allowed, hint := false, ""
 	switch {
+	case r.Absent > 0:
+		return true
+	case r.Burn != nil:
+		allowed, hint = k.counts(), "counters or histograms"
 	case r.Ratio != nil:
 		if r.kind != kindUnknown && r.kind.counts() != k.counts() {
 			r.misfit = fmt.Errorf("%s is %s, and the ratio's other metric is %s: both must count, or neither", metric, k, r.kind)
@@ -136,6 +148,9 @@ func (r *rule) accepts(metric string, k kind) bool {
 }
 
 func (r *rule) aggregation() string {
+	if r.Burn != nil {
+		return "burn"
+	}
 	if r.Ratio != nil {
 		return "ratio"
 	}
@@ -193,6 +208,8 @@ func (r *rule) insert(inst *instance) {
 func (inst *instance) allocate() {
 	r := inst.rule
 	switch {
+	case r.Burn != nil:
+		inst.burn = newBurnRings()
 	case r.over == 0:
 	case r.wantsBuckets():
 		inst.parts[partMain].hist = newHistogramTotals(len(r.slots.at))

@@ -17,6 +17,7 @@ type instanceState struct {
 	levels      [2]levelState
 	labels      map[string]string // the alert's, without severity; nil while inactive
 	values      [2]float64        // by level, last compared; one stays while the alert is only kept firing
+	factors     [2]float64        // with Burn, what the values were compared with
 	read        reading           // of the last evaluation
 	absentSince time.Time         // zero while there is data
 	restored    bool              // from a state file, and not judged anew yet
@@ -114,7 +115,7 @@ func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
 			continue
 		}
 		kind := kind
-		if spared && inst.read.kind != readAbsent && (kind == readFew || kind == readValue && !r.holds(inst.read.value, i, l.state == StateFiring)) {
+		if spared && inst.read.kind != readAbsent && (kind == readFew || kind == readValue && !r.holds(&inst.read, i, l.state == StateFiring)) {
 			kind = readWait
 		}
 		switch kind {
@@ -125,16 +126,21 @@ func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
 		case readFew:
 			r.levelStep(l, false, at)
 		default:
-			r.levelStep(l, r.holds(inst.read.value, i, l.state == StateFiring), at)
-			if l.state == StateInactive || r.holds(inst.read.value, i, l.state == StateFiring) {
-				s.values[i] = inst.read.value
+			r.levelStep(l, r.holds(&inst.read, i, l.state == StateFiring), at)
+			if l.state == StateInactive || r.holds(&inst.read, i, l.state == StateFiring) {
+				s.values[i] = r.levelValue(&inst.read, i)
+				s.factors[i] = inst.read.factor[i]
 			}
 		}
 	}
 }
 
 // holds tells whether v is beyond the level's bound, or, for a firing alert, not yet back at its clear bound.
-func (r *rule) holds(v float64, level int, firing bool) bool {
+func (r *rule) holds(read *reading, level int, firing bool) bool {
+	v := r.levelValue(read, level)
+	if r.Burn != nil {
+		return v > read.factor[level]
+	}
 	t := r.levels[level]
 	bound := t.bound()
 	if firing {
@@ -144,6 +150,14 @@ func (r *rule) holds(v float64, level int, firing bool) bool {
 		return v > bound
 	}
 	return v < bound
+}
+
+// levelValue is what a level compares.
+func (r *rule) levelValue(read *reading, level int) float64 {
+	if r.Burn != nil {
+		return read.burn[level]
+	}
+	return read.value
 }
 
 // clear returns the value at which a firing alert ends.
@@ -162,7 +176,10 @@ func (t *Threshold) bound() float64 {
 }
 
 // bound returns the level's bound, 0 if a reload took the level away while it was shown.
-func (r *rule) bound(level int) float64 {
+func (r *rule) bound(inst *instance, level int) float64 {
+	if r.Burn != nil {
+		return inst.state.factors[level]
+	}
 	if t := r.levels[level]; t != nil {
 		return t.bound()
 	}
@@ -267,7 +284,7 @@ func (r *rule) alert(inst *instance) Alert {
 	state, level := s.shown()
 	a := Alert{
 		Group: r.group.name, Rule: r.Alert, State: state, Severity: levelNames[level], Value: s.values[level],
-		Threshold: r.bound(level), Capture: r.Capture,
+		Threshold: r.bound(inst, level), Capture: r.Capture,
 		Labels: make(map[string]string, len(s.labels)+1),
 	}
 	for k, v := range s.labels {
@@ -307,7 +324,7 @@ func (r *rule) alertLabels(inst *instance, level int) map[string]string {
 		labels[k] = v
 	}
 	data := TextData{
-		Alert: r.Alert, Group: r.group.name, Value: inst.state.values[level], Threshold: r.bound(level),
+		Alert: r.Alert, Group: r.group.name, Value: inst.state.values[level], Threshold: r.bound(inst, level),
 		Severity: levelNames[level], Labels: inst.by,
 	}
 	for _, t := range r.labels {
@@ -373,6 +390,9 @@ func (r *rule) reason(inst *instance, from, to State, level int, at time.Time) s
 	case readAbsent:
 		return "no data for " + shortDuration(at.Sub(inst.state.absentSince))
 	case readFew:
+		if r.Absent > 0 {
+			return "recovered: the metric is there"
+		}
 		if math.IsNaN(read.count) || read.count == 0 {
 			return "recovered: no observations"
 		}
@@ -382,19 +402,22 @@ func (r *rule) reason(inst *instance, from, to State, level int, at time.Time) s
 	if !r.above {
 		direction = "below"
 	}
-	bound := number(r.bound(level))
+	bound, value := number(r.bound(inst, level)), rounded(r.levelValue(read, level))
+	if r.Burn != nil {
+		value += " times the error budget"
+	}
 	switch {
 	case to == StateInactive:
-		return "recovered: value " + rounded(read.value)
+		return "recovered: value " + value
 	case from == StateFiring && to == StateFiring:
-		return fmt.Sprintf("now %s: value %s, threshold %s", levelNames[level], rounded(read.value), bound)
+		return fmt.Sprintf("now %s: value %s, threshold %s", levelNames[level], value, bound)
 	case from == StateFiring:
 		return fmt.Sprintf("hold raised to %s", shortDuration(r.For))
 	case to == StateFiring && r.Match.Of > 0:
-		return fmt.Sprintf("value %s %s %s at %d of %d evaluations", rounded(read.value), direction, bound, r.Match.N, r.Match.Of)
+		return fmt.Sprintf("value %s %s %s at %d of %d evaluations", value, direction, bound, r.Match.N, r.Match.Of)
 	case to == StateFiring && r.For > 0:
-		return fmt.Sprintf("value %s %s %s for %s", rounded(read.value), direction, bound, shortDuration(r.For))
+		return fmt.Sprintf("value %s %s %s for %s", value, direction, bound, shortDuration(r.For))
 	default:
-		return fmt.Sprintf("value %s %s %s", rounded(read.value), direction, bound)
+		return fmt.Sprintf("value %s %s %s", value, direction, bound)
 	}
 }

@@ -57,11 +57,11 @@ type savedLevel struct {
 }
 
 // save copies what is to be kept. The caller holds p.mu.
-func (e *engine) save(at time.Time) savedState {
+func (e *engine) save(at time.Time, now int64) savedState {
 	s := savedState{Version: stateVersion, At: at.Round(0)}
 	for _, g := range e.groups {
 		for _, r := range g.rules {
-			saved := savedRule{Group: g.name, Alert: r.Alert, Labels: r.Labels, By: r.By, Burn: r.saveBurn()}
+			saved := savedRule{Group: g.name, Alert: r.Alert, Labels: r.Labels, By: r.By, Burn: r.saveBurn(now)}
 			for _, inst := range r.order {
 				if one, ok := inst.save(); ok {
 					saved.Instances = append(saved.Instances, one)

@@ -177,10 +177,20 @@ func (c *checker) source(path, name string, g Group, r Rule) {
 		}
 		c.selector(path+".ratio.bad", name, r.Ratio.Bad)
 		c.selector(path+".ratio.total", name, r.Ratio.Total)
-		c.over(path, path+".over", name, g, r.Ratio.Over)
+		switch {
+		case r.Burn == nil:
+			c.over(path, path+".over", name, g, r.Ratio.Over)
+		case r.Ratio.Over != 0:
+			c.fail(path+".over", "%s: burn has windows of its own; over has no meaning beside it", name)
+		}
 		if r.Ratio.MinTotal < 0 || math.IsNaN(r.Ratio.MinTotal) {
 			c.fail(path+".min_total", "%s: min_total %g is not a count", name, r.Ratio.MinTotal)
 		}
+	case r.Absent != 0:
+		if r.Value != (Value{}) || r.MinCount != 0 {
+			c.fail(path+".absent", "%s: value and min_count have no meaning beside absent", name)
+		}
+		c.selector(path, name, Selector{Metric: r.Metric, Where: r.Where})
 	default:
 		c.selector(path, name, Selector{Metric: r.Metric, Where: r.Where})
 		c.value(path+".value", name, g, r.Value)
@@ -244,6 +254,10 @@ func (c *checker) over(path, at, name string, g Group, over time.Duration) {
 }
 
 func (c *checker) thresholds(path, name string, r Rule) {
+	if r.Burn != nil || r.Absent != 0 {
+		c.withoutThresholds(path, name, r)
+		return
+	}
 	if r.Warn == nil && r.Crit == nil {
 		c.missing(path, "%s needs a threshold: warn or crit", name)
 		return
@@ -273,6 +287,37 @@ func (c *checker) thresholds(path, name string, r Rule) {
 		c.fail(path+".crit."+word, "%s: crit %s %g is not beyond warn %s %g", name, word, k.bound(), word, w.bound())
 	case !clearsFirst:
 		c.fail(path+".crit.clear", "%s: crit clears at %g, beyond warn, which clears at %g", name, k.clear(), w.clear())
+	}
+}
+
+// withoutThresholds checks a rule that has bounds of its own.
+func (c *checker) withoutThresholds(path, name string, r Rule) {
+	key := "absent"
+	if r.Burn != nil {
+		key = "burn"
+		if !(r.Burn.Objective > 0 && r.Burn.Objective < 100) {
+			c.fail(path+".objective", "%s: objective %g is not between 0 and 100 percent", name, r.Burn.Objective)
+		}
+		if r.Burn.Period != 0 && r.Burn.Period < 72*time.Hour {
+			c.fail(path+".period", "%s: period %s is shorter than the longest window of 3d", name, shortDuration(r.Burn.Period))
+		}
+		if r.Ratio == nil {
+			c.missing(path, "%s: burn needs a ratio", name)
+		}
+	}
+	if r.Warn != nil || r.Crit != nil {
+		c.fail(path+"."+key, "%s: %s has bounds of its own; warn and crit have no meaning beside it", name, key)
+	}
+	if r.Absent != 0 {
+		if r.Burn != nil || r.Metric == "" {
+			c.fail(path+".absent", "%s: absent goes with metric alone", name)
+		}
+		if r.Absent < 0 {
+			c.fail(path+".absent", "%s: absent is negative: %s", name, r.Absent)
+		}
+		if r.NoData != "" || r.After != 0 || r.For != 0 || r.Match != (Match{}) {
+			c.fail(path+".absent", "%s: absent says how long to wait; no_data, after, for and match have no meaning beside it", name)
+		}
 	}
 }
 

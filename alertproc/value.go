@@ -10,6 +10,8 @@ type reading struct {
 	kind  readingKind
 	value float64
 	count float64 // observations in the window
+	// With Burn, both levels have a value and a bound of their own.
+	burn, factor [2]float64
 }
 
 // readingKind keeps the ways apart in which there can be no value.
@@ -119,6 +121,10 @@ func (r *rule) value(inst *instance, tick uint64, now int64, base uint64, full, 
 	}
 	a := &inst.parts[partMain]
 	switch {
+	case r.Absent > 0:
+		return reading{kind: readFew} // it is there
+	case r.Burn != nil:
+		return r.burnRate(inst, now)
 	case r.Ratio != nil && !r.kind.counts():
 		return r.presentRatio(inst, tick)
 	case r.Value.Aggregation == Last && r.Ratio == nil:
