@@ -171,7 +171,7 @@ func TestDeadlines(t *testing.T) {
 		t.Errorf("after the peer's close: got %v, want EOF", err)
 	}
 	ours.Close()
-	if rows := connections(t, "closed", t.Name()); len(rows) != 1 || rows[0].CloseReason != "remote" || rows[0].ReceivedBytes != 1 {
+	if rows := connections(t, "closed", ours.RemoteAddr().String()); len(rows) != 1 || rows[0].CloseReason != "remote" || rows[0].ReceivedBytes != 1 {
 		t.Errorf("closed connections: got %+v, want one, ended by the peer after 1 byte", rows)
 	}
 }

@@ -154,10 +154,11 @@ func startSite(t *testing.T, m *meter, name string, configure func(*http.Server)
 	s.addr = ln.Addr().String()
 	srv := &http.Server{Handler: otelnet.NewHandler(mux, name, m.option())}
 	configure(srv)
+	secure := srv.TLSConfig != nil
 	otelnet.Instrument(srv)
 	served := make(chan error, 1)
 	go func() {
-		if srv.TLSConfig != nil {
+		if secure {
 			served <- srv.ServeTLS(ln, "", "")
 		} else {
 			served <- srv.Serve(ln)

@@ -113,12 +113,12 @@ func (m *meter) wantSent(t *testing.T, side otelnet.Side, witness func() flow) {
 	})
 }
 
-// connections returns the rows of the table that belong to a listener or target.
-func connections(t *testing.T, state, name string) []otelnet.ConnInfo {
+// connections returns the rows of the table in which the name of the listener or target, or an address, is this.
+func connections(t *testing.T, state, match string) []otelnet.ConnInfo {
 	t.Helper()
 	var rows []otelnet.ConnInfo
-	for _, row := range otelnet.Connections(otelnet.Filter{State: state, Match: name}) {
-		if row.Name == name {
+	for _, row := range otelnet.Connections(otelnet.Filter{State: state, Match: match}) {
+		if row.Name == match || row.Peer == match || row.Local == match {
 			rows = append(rows, row)
 		}
 	}
