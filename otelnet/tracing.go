@@ -88,7 +88,7 @@ func (h *spanHandler) describe(span trace.Span, resp *response, thrown any) {
 	resp.key, key = key, resp.key // it is finished for good once otelhttp has returned
 	if key.route != "" {
 		span.SetAttributes(semconv.HTTPRoute(key.route))
-		if h.rename && resp.direct.Pattern == "" { // else otelhttp does it
+		if h.rename && (resp.direct.Pattern == "" || thrown != nil) { // else otelhttp does it
 			name := key.method.String()
 			if key.method == methodOther {
 				name = "HTTP"
