@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,7 +116,7 @@ func (g generator) scenario() (*scenario, func(*testing.T) bool) {
 	g.steps(s)
 	if r.crit == nil && g.chance(0.2) {
 		g.reloads(s)
-	} else if paused && r.crit == nil && r.clear == nil && g.chance(0.4) {
+	} else if paused && r.crit == nil && r.clear == nil && s.evaluatesAll() && g.chance(0.4) {
 		g.pauses(s)
 		check = s.checkPaused
 	}
@@ -286,6 +287,12 @@ func (g generator) reloads(s *scenario) {
 		next := r
 		s.steps[i].reload = &next
 	}
+}
+
+// evaluatesAll tells whether there is an evaluation at each step. Only then the time from which stretches are cut out has
+// the same steps on both sides.
+func (s *scenario) evaluatesAll() bool {
+	return !slices.ContainsFunc(s.steps, func(st step) bool { return !s.evaluated(&st) })
 }
 
 // pauses puts collections that fail, and restarts, into the scenario.

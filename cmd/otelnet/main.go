@@ -1,0 +1,78 @@
+// Otelnet is the command-line tool of the agent.
+//
+//	otelnet rules check FILE...                        are these rules good?
+//	otelnet rules test FILE...                         do they do what their tests expect?
+//	otelnet rules replay FILE -from RECORDED.jsonl     what would they have said to recorded metrics?
+//
+// docs/alerting.md has the formats. The exit status is 0 when it was done, 1 when it could not be done or a check
+// failed, 2 for wrong usage.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// The exit statuses.
+const (
+	exitDone  = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// command is one of the tool's.
+type command struct {
+	name string
+	run  func(args []string, stdout io.Writer) error
+}
+
+var commands = []command{
+	{"rules", rules},
+}
+
+const usage = `usage:
+  otelnet rules check FILE...
+  otelnet rules test FILE...
+  otelnet rules replay FILE -from RECORDED.jsonl
+`
+
+// usageError is a mistake on the command line.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && (args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
+		fmt.Fprint(stdout, usage)
+		return exitDone
+	}
+	err := dispatch(args, stdout)
+	var wrong usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "otelnet: %s\n%s", wrong, usage)
+		return exitUsage
+	default:
+		fmt.Fprintln(stderr, strings.TrimPrefix(err.Error(), "alertproc: "))
+		return exitError
+	}
+}
+
+func dispatch(args []string, stdout io.Writer) error {
+	if len(args) == 0 {
+		return usageError{"a command is missing"}
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.run(args[1:], stdout)
+		}
+	}
+	return usageError{fmt.Sprintf("there is no command %q", args[0])}
+}
