@@ -14,6 +14,9 @@ type connKey struct{}
 // ConnState that are set already are called as before; set them before Instrument, not after. HTTP/1, HTTP/2, and
 // both under TLS are joined. The requests themselves are counted by [NewHandler].
 //
+// It also makes the server's TLS handshakes known to otelnet.server.tls.handshake.duration: TLSConfig is replaced by
+// [ServerTLSConfig] of it, and ServeTLS serves with that. So set TLSConfig before Instrument too.
+//
 // The server's listener must come from [Listen] or [NewListener]; connections of any other are left alone. Nil is
 // left alone too.
 func Instrument(srv *http.Server) {
