@@ -14,7 +14,9 @@ import (
 //go:noinline
 func (s *ConnStats) afterRead(err error) {
 	if err == io.EOF {
-		s.flags.Or(flagEOF)
+		if !s.has(flagCloseRead) {
+			s.flags.Or(flagEOF)
+		}
 		err = nil
 	}
 	s.afterWrite(err)

@@ -54,6 +54,12 @@ func (c *tcpConn) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
+// CloseRead makes the reads that follow end in EOF. That is not the peer's end.
+func (c *tcpConn) CloseRead() error {
+	c.stats.flags.Or(flagCloseRead)
+	return c.TCPConn.CloseRead()
+}
+
 func (c *tcpConn) CloseWrite() error {
 	c.stats.noteCloseWrite()
 	return c.TCPConn.CloseWrite()

@@ -64,6 +64,12 @@ func (c *unixConn) WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int,
 	return n, oobn, err
 }
 
+// CloseRead makes the reads that follow end in EOF. That is not the peer's end.
+func (c *unixConn) CloseRead() error {
+	c.stats.flags.Or(flagCloseRead)
+	return c.UnixConn.CloseRead()
+}
+
 func (c *unixConn) CloseWrite() error {
 	c.stats.noteCloseWrite()
 	return c.UnixConn.CloseWrite()

@@ -73,6 +73,7 @@ const (
 	flagCloseWrite                    // we ended our direction first
 	flagAborting                      // a read or write deadline was set in the past, to wake the call up
 	flagTimedOut                      // the last read or write that ended, ended by its deadline
+	flagCloseRead                     // we ended the peer's direction for ourselves: reads end in EOF without its FIN
 	flagHTTPClient                    // carries requests of an HTTP client
 	flagUpgraded                      // a handler took the connection over
 	flagPacket                        // a packet socket, which is no connection
