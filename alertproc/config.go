@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	// HTTPClient carries the webhook and Alertmanager notifiers. Nil means a client of the package's own on
 	// http.DefaultTransport. Its Timeout is respected beside the notifier's own.
 	HTTPClient *http.Client
+	// LoggerProvider, if given, gets a log record for each change of an alert: event name otelnet.alert, severity ERROR for
+	// crit, WARN for warn and INFO else. Nil means none.
+	LoggerProvider log.LoggerProvider
 	// ExternalURL is where a person can look at this process, such as its admin page; it is put into notifications.
 	// Empty leaves it out.
 	ExternalURL string
@@ -205,8 +209,12 @@ type LogNotify struct{}
 // WebhookNotify posts JSON as Alertmanager's webhook receiver does (version "4") when an alert fires, changes its
 // severity or resolves.
 type WebhookNotify struct {
-	URL     string        // http or https; credentials in it are used and never shown
-	Timeout time.Duration // of one attempt; 0 means DefaultTimeout
+	URL     string            // http or https; credentials in it are used and never shown
+	Timeout time.Duration     // of one attempt; 0 means DefaultTimeout
+	Headers map[string]string // added to each request, such as Authorization
+	// Secret signs the body: the header X-Otelnet-Signature is "sha256=" and the HMAC-SHA256 of the body with it, in
+	// hexadecimal. Empty means no signature.
+	Secret string
 }
 
 // AlertmanagerNotify posts alerts to an Alertmanager's API v2 and repeats those that are firing.

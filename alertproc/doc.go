@@ -22,7 +22,7 @@
 //   - otelnet.alert.state, gauge, {state}: 0 inactive, 1 pending, 2 firing, the highest of a rule's alerts at that
 //     severity. Attributes: alert, severity, and the rule's labels that are constant.
 //   - otelnet.agent.notifications, counter, {notification}: messages to notifiers. Attributes: otelnet.notifier
-//     (log, webhook, alertmanager, func) and otelnet.outcome (sent, failed, dropped).
+//     (log, otel, webhook, alertmanager, func) and otelnet.outcome (sent, failed, dropped).
 //
 // # Cost
 //

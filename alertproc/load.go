@@ -331,12 +331,16 @@ func (l *loader) notify(k key) Notify {
 			}
 		case "webhook":
 			n.Webhook = &WebhookNotify{}
-			l.mapping(k.value, k.path, []string{"url", "timeout"}, func(k key) {
+			l.mapping(k.value, k.path, []string{"url", "timeout", "headers", "secret"}, func(k key) {
 				switch k.name {
 				case "url":
 					n.Webhook.URL = l.text(k)
 				case "timeout":
 					n.Webhook.Timeout = l.positive(k)
+				case "headers":
+					n.Webhook.Headers = l.textMap(k)
+				case "secret":
+					n.Webhook.Secret = l.text(k)
 				}
 			})
 		case "alertmanager":

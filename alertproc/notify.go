@@ -20,9 +20,22 @@ func (p *Processor) startSenders(list []Notify) []*sender {
 		logger = slog.Default()
 	}
 	var senders []*sender
+	counter := p.meters.notifications
+	start := func(s *sender) {
+		senders = append(senders, s)
+		p.running.Add(1)
+		go func() {
+			defer p.running.Done()
+			s.run(p.delivering)
+		}()
+	}
+	if provider := p.base.LoggerProvider; provider != nil {
+		s := newSender("otel", newOTelNotifier(provider), 0, counter)
+		s.wants = everyChange
+		start(s)
+	}
 	for _, n := range list {
 		var s *sender
-		counter := p.meters.notifications
 		switch {
 		case n.Log != nil:
 			s = newSender("log", &logNotifier{logger}, 0, counter)
@@ -38,17 +51,14 @@ func (p *Processor) startSenders(list []Notify) []*sender {
 			}
 		default:
 			s = newSender("func", &goNotifier{n.Notifier}, 0, counter)
-			s.wants = func(Transition) bool { return true }
+			s.wants = everyChange
 		}
-		senders = append(senders, s)
-		p.running.Add(1)
-		go func() {
-			defer p.running.Done()
-			s.run(p.delivering)
-		}()
+		start(s)
 	}
 	return senders
 }
+
+func everyChange(Transition) bool { return true }
 
 // concernsFiring leaves out what only came to pending or went back from it.
 func concernsFiring(t Transition) bool { return t.From == StateFiring || t.To == StateFiring }

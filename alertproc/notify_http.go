@@ -3,6 +3,9 @@ package alertproc
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +19,9 @@ type endpoint struct {
 	client *http.Client
 	url    string
 	host   string
+	// headers and secret are of webhooks.
+	headers map[string]string
+	secret  string
 }
 
 func newEndpoint(client *http.Client, address string) endpoint {
@@ -25,6 +31,9 @@ func newEndpoint(client *http.Client, address string) endpoint {
 	}
 	return e
 }
+
+// signatureHeader has the signature of a body, in the form that GitHub made customary.
+const signatureHeader = "X-Otelnet-Signature"
 
 // post sends body as JSON. Answers that would come again for the same body are permanent errors.
 func (e endpoint) post(ctx context.Context, body any) error {
@@ -38,6 +47,14 @@ func (e endpoint) post(ctx context.Context, body any) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "otelnet-alertproc")
+	for name, value := range e.headers {
+		req.Header.Set(name, value)
+	}
+	if e.secret != "" {
+		mac := hmac.New(sha256.New, []byte(e.secret))
+		mac.Write(data)
+		req.Header.Set(signatureHeader, "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	}
 	resp, err := e.client.Do(req)
 	if err != nil {
 		var u *url.Error

@@ -15,7 +15,9 @@ type webhook struct {
 }
 
 func newWebhook(client *http.Client, n WebhookNotify, externalURL string) *webhook {
-	return &webhook{newEndpoint(client, n.URL), externalURL}
+	w := &webhook{newEndpoint(client, n.URL), externalURL}
+	w.headers, w.secret = n.Headers, n.Secret
+	return w
 }
 
 // webhookMessage is version 4 of https://prometheus.io/docs/alerting/latest/configuration/#webhook_config.

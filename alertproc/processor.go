@@ -202,6 +202,7 @@ func (p *Processor) apply(r *rule, at, begin time.Time, changes []Transition) []
 	defer p.mu.Unlock()
 	for _, inst := range r.order {
 		if t, changed := r.step(inst, at, elapsed); changed {
+			inst.state.remember(t)
 			changes = append(changes, t)
 		}
 	}

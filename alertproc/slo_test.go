@@ -3,6 +3,7 @@ package alertproc
 import (
 	"math"
 	"math/rand/v2"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -33,12 +34,8 @@ func TestBurnRingsAreSmall(t *testing.T) {
 // exactBurn is the burn rate by the definition, from all there was.
 func exactBurn(history []burnSlot, window time.Duration, objective float64) float64 {
 	now := history[len(history)-1]
-	base := history[0]
-	for _, s := range history {
-		if s.at <= now.at-int64(window) {
-			base = s
-		}
-	}
+	after := sort.Search(len(history), func(i int) bool { return history[i].at > now.at-int64(window) })
+	base := history[max(0, after-1)]
 	known := min(1, float64(now.at-base.at)/float64(window))
 	if now.total == base.total {
 		return 0

@@ -24,6 +24,7 @@ type instanceState struct {
 	covered     time.Time         // of a restored one: when the window lies after the restart
 	sent        []time.Time       // by notifier that repeats: when the alert was last sent
 	resolved    []*resolvedAlert  // of the last 15 minutes
+	past        []Transition      // the last changes, oldest first
 }
 
 // levelState is Prometheus' state machine for one level.

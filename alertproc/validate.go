@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // captures lists the evidence a rule may ask for.
@@ -368,6 +370,11 @@ func (c *checker) notify(path string, n Notify) {
 	if n.Webhook != nil {
 		set++
 		c.url(path+".webhook", "webhook", n.Webhook.URL)
+		for _, header := range sortedKeys(n.Webhook.Headers) {
+			if !httpguts.ValidHeaderFieldName(header) || !httpguts.ValidHeaderFieldValue(n.Webhook.Headers[header]) {
+				c.fail(path+".webhook.headers."+header, "webhook: %q or its value cannot be sent as a header", header)
+			}
+		}
 		if n.Webhook.Timeout < 0 {
 			c.fail(path+".webhook.timeout", "webhook: timeout is negative: %s", n.Webhook.Timeout)
 		}
