@@ -3,15 +3,17 @@ package agent
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/otelnet"
 )
 
 // loadRules reads the rules files and joins them with the rules and notifiers given in Go. The error names every
 // mistake in every file.
 func loadRules(c config) (alertproc.Config, error) {
-	var all alertproc.Config
+	all := alertproc.Config{Bounds: otelnet.BucketBounds()}
 	var errs []error
 	parts := slices.Clone(c.rules)
 	for _, path := range c.ruleFiles {
@@ -28,12 +30,7 @@ func loadRules(c config) (alertproc.Config, error) {
 		all.HTTPClient = cmp.Or(all.HTTPClient, part.HTTPClient)
 		all.Logger = cmp.Or(all.Logger, part.Logger)
 		all.ExternalURL = cmp.Or(all.ExternalURL, part.ExternalURL)
-		for name, bounds := range part.Bounds {
-			if all.Bounds == nil {
-				all.Bounds = map[string][]float64{}
-			}
-			all.Bounds[name] = bounds
-		}
+		maps.Copy(all.Bounds, part.Bounds)
 		all.MaxInstances = max(all.MaxInstances, part.MaxInstances)
 	}
 	for _, n := range c.notifiers {
