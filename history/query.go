@@ -76,7 +76,7 @@ func (s *Store) Query(q Query) Result {
 // window is a range of slots and the point of the answer that each belongs to.
 type window struct {
 	lo, hi uint64 // first and last slot
-	point  []int  // by slot-lo
+	point  []int  // by slot-lo; -1 where there is no such slot
 	points int
 }
 
@@ -97,6 +97,9 @@ func (s *Store) window(q Query, res *Result) (window, bool) {
 				return w, w.points > 0
 			}
 			slot := b.id*blockSlots + uint64(i)
+			for w.points > 0 && w.lo+uint64(len(w.point)) < slot {
+				w.point = append(w.point, -1) // slots that a thinned block no longer has
+			}
 			first := i == 0 && b.id == s.blocks[0].id
 			if t <= since {
 				prev = t

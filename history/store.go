@@ -10,7 +10,9 @@ import (
 
 // Defaults of [Config].
 const (
-	DefaultKeep      = 15 * time.Minute
+	DefaultKeep      = time.Hour
+	DefaultFine      = 10 * time.Minute
+	DefaultCoarse    = 5 * time.Second
 	DefaultGapAfter  = 12 * time.Second // a little over two ticks of 5 s
 	DefaultMaxSeries = 4096
 	DefaultMaxBytes  = 16 << 20
@@ -18,9 +20,14 @@ const (
 
 // Config bounds a [Store]. The zero Config means the defaults.
 type Config struct {
-	// Keep is how far back the store reaches; 0 means 15 minutes. Snapshots are let go in blocks of 64, so up to 63 older ones
+	// Keep is how far back the store reaches; 0 means an hour. Snapshots are let go in blocks of 64, so up to 63 older ones
 	// may still be held and answered.
 	Keep time.Duration
+	// Fine is how long each snapshot is held; 0 means 10 minutes. Of older ones only the last in each Coarse is kept, so that
+	// nothing but resolution is lost: counters and histograms are cumulative.
+	Fine time.Duration
+	// Coarse is the distance of snapshots older than Fine; 0 means 5 s. Choose GapAfter above it.
+	Coarse time.Duration
 	// GapAfter is the distance between two snapshots from which it counts as a gap: choose a little over two of the longest
 	// regular ticks. 0 means 12 s.
 	GapAfter time.Duration
@@ -52,6 +59,7 @@ type block struct {
 	id    uint64 // slot / blockSlots
 	n     int
 	times *[blockSlots]int64 // Unix nanoseconds
+	thin  bool               // only the last snapshot in each Coarse is left; n is smaller, and the slots after it are empty
 }
 
 const blockSlots = 64
@@ -71,12 +79,18 @@ type Stats struct {
 
 // New returns an empty Store. It fails when a bound is negative. It starts nothing and needs no closing.
 func New(cfg Config) (*Store, error) {
-	if cfg.Keep < 0 || cfg.GapAfter < 0 || cfg.MaxSeries < 0 || cfg.MaxBytes < 0 {
-		return nil, fmt.Errorf("history: negative bound: Keep %s, GapAfter %s, MaxSeries %d, MaxBytes %d; 0 means the default",
-			cfg.Keep, cfg.GapAfter, cfg.MaxSeries, cfg.MaxBytes)
+	if cfg.Keep < 0 || cfg.Fine < 0 || cfg.Coarse < 0 || cfg.GapAfter < 0 || cfg.MaxSeries < 0 || cfg.MaxBytes < 0 {
+		return nil, fmt.Errorf("history: negative bound: Keep %s, Fine %s, Coarse %s, GapAfter %s, MaxSeries %d, MaxBytes %d; 0 means the default",
+			cfg.Keep, cfg.Fine, cfg.Coarse, cfg.GapAfter, cfg.MaxSeries, cfg.MaxBytes)
 	}
 	if cfg.Keep == 0 {
 		cfg.Keep = DefaultKeep
+	}
+	if cfg.Fine == 0 {
+		cfg.Fine = DefaultFine
+	}
+	if cfg.Coarse == 0 {
+		cfg.Coarse = DefaultCoarse
 	}
 	if cfg.GapAfter == 0 {
 		cfg.GapAfter = DefaultGapAfter
@@ -111,6 +125,7 @@ func (s *Store) Append(at time.Time, rm *metricdata.ResourceMetrics) {
 	slot := s.nextSlot
 	s.nextSlot++
 	s.expire(now)
+	s.thinOld(now)
 	s.stamp(slot, now)
 	for i := range rm.ScopeMetrics {
 		sm := &rm.ScopeMetrics[i]
