@@ -64,10 +64,14 @@ func (s *Server) routeTable(w http.ResponseWriter, r *http.Request) {
 		badParameter(w, err)
 		return
 	}
-	rows, seconds := routeRows(s.cfg.History.Query(history.Query{
+	res := s.cfg.History.Query(history.Query{
 		Since: q.since, Until: q.until, Step: 24 * time.Hour, // all in one column, two at midnight
 		Select: []history.Selector{{Metric: requestDuration, By: []string{"http.route", "http.request.method", "http.response.status_code", "error.type"}}},
-	}))
+	})
+	if res.Start.IsZero() {
+		res.Start = s.cfg.History.Stats().Oldest // the range reaches back to the first snapshot, which begins the increases
+	}
+	rows, seconds := routeRows(res)
 	slices.SortStableFunc(rows, func(a, b routeRow) int {
 		return cmp.Or(q.direction*routeColumns[q.sort](&a, &b), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Method, b.Method))
 	})
@@ -117,11 +121,7 @@ func routeRows(res history.Result) ([]routeRow, float64) {
 	if len(res.Times) == 0 {
 		return rows, 0
 	}
-	from := res.Start
-	if from.IsZero() {
-		from = res.Times[0]
-	}
-	seconds := res.Times[len(res.Times)-1].Sub(from).Seconds()
+	seconds := res.Times[len(res.Times)-1].Sub(res.Start).Seconds()
 	type sums struct {
 		row     routeRow
 		bounds  []float64

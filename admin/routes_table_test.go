@@ -40,6 +40,7 @@ func TestRoutes(t *testing.T) {
 		"/api/routes?sort=-requests" + since:     `{"seconds":10,"total":2,"routes":[` + b + `,` + a + `]}`,
 		"/api/routes?sort=-errorShare" + since:   `{"seconds":10,"total":2,"routes":[` + a + `,` + b + `]}`,
 		"/api/routes?sort=p99&limit=1" + since:   `{"seconds":10,"total":2,"routes":[` + a + `]}`,
+		"/api/routes?since=2026-11-21T11:00:00Z": `{"seconds":10,"total":2,"routes":[` + b + `,` + a + `]}`, // from the first snapshot on
 		"/api/routes?since=2026-11-21T12:01:00Z": `{"seconds":0,"total":0,"routes":[]}`,
 	} {
 		var got, wanted any

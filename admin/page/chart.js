@@ -88,7 +88,7 @@ export class Panel {
 }
 
 export class Chart extends Panel {
-  // lines: [{name, colour, fill, dash}]; format turns a value into text; scale is "linear" or "log"; stacked adds lines up;
+  // lines: [{name, colour, fill, dash, quiet}], a quiet one stands in the legend alone; format turns a value into text; scale is "linear" or "log"; stacked adds lines up;
   // compute(signals) gives an array of values for each line, null for a line without data.
   constructor(options, cursor) {
     super(options, cursor);
@@ -120,7 +120,7 @@ export class Chart extends Panel {
     ctx.clip();
     for (let k = options.lines.length - 1; k >= 0; k--) {
       const below = options.stacked ? stacks.slice(0, k).findLast((d) => d) : null;
-      if (stacks[k]) this.series(ctx, options.lines[k], stacks[k], below, x, y);
+      if (stacks[k] && !options.lines[k].quiet) this.series(ctx, options.lines[k], stacks[k], below, x, y);
     }
     ctx.restore();
     crosshair(s, this.box, x, this.cursor);
@@ -130,7 +130,8 @@ export class Chart extends Panel {
   scale(s, stacks) {
     const { options } = this;
     let lo = Infinity, hi = -Infinity;
-    for (const d of stacks) {
+    for (const [k, d] of stacks.entries()) {
+      if (options.lines[k].quiet) continue;
       for (const v of d ?? []) {
         if (v === null || (options.scale === "log" && v <= 0)) continue;
         lo = Math.min(lo, v);
@@ -187,7 +188,7 @@ export class Chart extends Panel {
       this.values[k].item.hidden = !this.data[k];
       set(this.values[k].value, options.format(v));
       if (this.data[k]) said.push(`${l.name} ${options.format(v)}`);
-      if (this.cursor.time === null || v === null) return;
+      if (this.cursor.time === null || v === null || l.quiet) return;
       ctx.fillStyle = colour(l.colour);
       ctx.strokeStyle = colour("card");
       ctx.lineWidth = 1.5;

@@ -78,7 +78,7 @@ export function makePanels(cursor) {
     {
       title: "Accept queue", help: "Connections that wait, and how many may before the kernel turns others away.",
       metrics: [server + "accept_queue.length", server + "accept_queue.limit"], optional: true, format: count,
-      lines: [{ name: "waiting", colour: "red", fill: true }, { name: "limit", colour: "grey", dash: true }],
+      lines: [{ name: "waiting", colour: "red", fill: true }, { name: "limit", colour: "grey", quiet: true }],
       compute(s) { return levels(...this.metrics)(s); },
     },
     {
