@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"go.opentelemetry.io/otel/metric/noop"
 )
 
 const reference = "../docs/alerting.md"
@@ -46,6 +48,46 @@ func TestPackageCommentListsTheMetrics(t *testing.T) {
 	for _, name := range []string{metricState, metricNotifications, string(attrNotifier), string(attrOutcome)} {
 		if !strings.Contains(string(data), name) {
 			t.Errorf("doc.go does not mention %s", name)
+		}
+	}
+}
+
+// Every recipe is a whole file that loads, and the rule it is about is in it.
+func TestCookbook(t *testing.T) {
+	data, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(data), "\n## Cookbook\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var recipes []string
+	inside := false
+	for line := range strings.Lines(text) {
+		code, ok := strings.CutPrefix(line, "    ")
+		switch {
+		case ok && !inside:
+			recipes = append(recipes, code)
+		case ok:
+			recipes[len(recipes)-1] += code
+		}
+		inside = ok
+	}
+	if len(recipes) != 8 {
+		t.Fatalf("found %d recipes, want 8", len(recipes))
+	}
+	groups := map[string]bool{}
+	for _, r := range recipes {
+		cfg, err := Load(reference, strings.NewReader(r))
+		if err != nil {
+			t.Errorf("%v\nof\n%s", err, r)
+			continue
+		}
+		if groups[cfg.Groups[0].Name] || len(cfg.Groups[0].Rules) == 0 {
+			t.Errorf("group %s is there twice, or empty", cfg.Groups[0].Name)
+		}
+		groups[cfg.Groups[0].Name] = true
+		if _, err := New(Config{Groups: cfg.Groups, MeterProvider: noop.NewMeterProvider()}); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -160,7 +160,7 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 			begin := time.Now()
 			e.measure(ctx, r, rm, now)
 			changes = p.apply(r, at, begin, changes)
-			if r.failure != nil {
+			if r.failure != nil && !g.own { // the other rules have said it already
 				errs = append(errs, fmt.Errorf("alertproc: rule %q: %w", r.Alert, r.failure))
 			}
 		}

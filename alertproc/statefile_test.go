@@ -41,10 +41,11 @@ func (p *process) begin() {
 	p.p.Subscribe(func(tr Transition) { p.changes = append(p.changes, tr) })
 }
 
-func (p *process) end() {
-	p.t.Helper()
-	if err := p.p.Shutdown(context.Background()); err != nil {
-		p.t.Error(err)
+// end shuts down and waits until the state file is written.
+func (s *scene) end() {
+	s.t.Helper()
+	if err := s.p.Shutdown(context.Background()); err != nil {
+		s.t.Error(err)
 	}
 }
 
@@ -120,7 +121,9 @@ func TestCrashKeepsAlerts(t *testing.T) {
 	if err := os.WriteFile(cfg.StateFile, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if alerts := newScene(t, cfg).p.Alerts(); len(alerts) != 1 || alerts[0].State != StateFiring {
+	s := newScene(t, cfg)
+	defer s.end()
+	if alerts := s.p.Alerts(); len(alerts) != 1 || alerts[0].State != StateFiring {
 		t.Errorf("got %+v, want the firing alert", alerts)
 	}
 }
@@ -198,6 +201,7 @@ func TestBadStateFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := newScene(t, cfg)
+			defer s.end()
 			s.at(0, gauge(values{"": 20}))
 			if got := errs(); !strings.Contains(got, tc.want) || !strings.Contains(got, "state.json.corrupt") {
 				t.Errorf("handled %q, want %q and the new name", got, tc.want)
@@ -224,9 +228,11 @@ func TestImpossibleStates(t *testing.T) {
 		if err := os.WriteFile(cfg.StateFile, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if alerts := newScene(t, cfg).p.Alerts(); len(alerts) != 0 {
+		s := newScene(t, cfg)
+		if alerts := s.p.Alerts(); len(alerts) != 0 {
 			t.Errorf("of %s came %+v, want nothing", instance, alerts)
 		}
+		s.end()
 	}
 }
 
