@@ -127,7 +127,9 @@ func TestJSONLogIsJSONThroughout(t *testing.T) {
 	defer interrupt()
 	out, errs := newScreen(), newScreen()
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, freePorts("-load", "20", "-incident", "now", "-log", "json"), out, errs, quick) }()
+	go func() {
+		done <- run(ctx, freePorts("-load", "20", "-incident", "now", "-log", "json"), out, errs, quick)
+	}()
 	out.waitFor(t, "the incident", 30*time.Second, func(text string) bool { return strings.Contains(text, "incident begins") })
 	interrupt()
 	if status := <-done; status != 0 {
