@@ -19,7 +19,7 @@ type pipeline struct {
 	collector  *stack.Collector
 }
 
-func startPipeline(t *testing.T) *pipeline {
+func startPipeline(t *testing.T, collectorEnv ...string) *pipeline {
 	t.Helper()
 	dir := stack.Dir(t)
 	p := &pipeline{
@@ -27,7 +27,7 @@ func startPipeline(t *testing.T) *pipeline {
 		prometheus: stack.StartPrometheus(t, dir),
 		influx:     stack.StartInfluxDB(t, dir),
 	}
-	p.collector = stack.StartCollector(t, dir, p.prometheus.URL, p.influx.URL)
+	p.collector = stack.StartCollector(t, dir, p.prometheus.URL, p.influx.URL, collectorEnv...)
 	return p
 }
 

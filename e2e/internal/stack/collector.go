@@ -20,8 +20,8 @@ type Collector struct {
 	process      *Process
 }
 
-// StartCollector starts it between the given backends, with its queues below dir.
-func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string) *Collector {
+// StartCollector starts it between the given backends, with its queues below dir and, if any, further environment.
+func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string, env ...string) *Collector {
 	tb.Helper()
 	health, metrics := FreeAddr(tb), FreeAddr(tb)
 	metricsHost, metricsPort, err := net.SplitHostPort(metrics)
@@ -38,7 +38,7 @@ func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string) 
 		Name: "collector",
 		Path: CollectorBinary(tb),
 		Args: []string{"--config", CollectorConfig()},
-		Env: []string{
+		Env: append([]string{
 			"OTLP_GRPC_ENDPOINT=" + c.GRPCEndpoint,
 			"OTLP_HTTP_ENDPOINT=" + c.HTTPEndpoint,
 			"PROMETHEUS_LOOP_ENDPOINT=" + FreeAddr(tb),
@@ -48,7 +48,7 @@ func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string) 
 			"HEALTH_ENDPOINT=" + health,
 			"COLLECTOR_METRICS_HOST=" + metricsHost,
 			"COLLECTOR_METRICS_PORT=" + metricsPort,
-		},
+		}, env...),
 		Dir: dir,
 	}
 	c.Start(tb)
