@@ -83,6 +83,7 @@ func newConfig(s settings, opts []Option) (config, error) {
 	c := config{
 		adminAddr:        s.adminAddr,
 		adminToken:       s.adminToken,
+		stateFile:        s.stateFile,
 		tick:             DefaultTick,
 		cardinalityLimit: DefaultCardinalityLimit,
 	}

@@ -498,3 +498,35 @@ func TestReloadRules(t *testing.T) {
 		t.Errorf("rules after a reload = %v, want Two", got)
 	}
 }
+
+func TestAlertsOutliveARestart(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "none")
+	t.Setenv("OTELNET_STATE_FILE", filepath.Join(t.TempDir(), "alerts.state"))
+	rules := alertproc.Config{Groups: []alertproc.Group{{Name: "g", Every: 100 * time.Millisecond, Rules: []alertproc.Rule{{
+		Alert: "Always",
+		Func: func(context.Context, *metricdata.ResourceMetrics) ([]alertproc.Sample, error) {
+			return []alertproc.Sample{{Value: 1}}, nil
+		},
+		Warn: alertproc.Above(0),
+	}}}}}
+	firing := func() (time.Time, *Agent) {
+		a := start(t, WithRules(rules), WithTick(100*time.Millisecond))
+		var since time.Time
+		waitFor(t, "the alert to fire", func() bool {
+			alerts := a.Alerts().Alerts()
+			if len(alerts) == 1 && alerts[0].State == alertproc.StateFiring {
+				since = alerts[0].ActiveAt
+			}
+			return !since.IsZero()
+		})
+		return since, a
+	}
+	before, a := firing()
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := firing(); !after.Equal(before) {
+		t.Errorf("the alert is active since %v after a restart, want since %v as before", after, before)
+	}
+}

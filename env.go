@@ -30,6 +30,7 @@ const (
 	envAdminAddr       = "OTELNET_ADMIN_ADDR"
 	envAdminToken      = "OTELNET_ADMIN_TOKEN"
 	envRules           = "OTELNET_RULES"
+	envStateFile       = "OTELNET_STATE_FILE"
 )
 
 // Values of the exporter and protocol variables.
@@ -58,6 +59,7 @@ type settings struct {
 	adminAddr       string
 	adminToken      string
 	rulesFile       string
+	stateFile       string
 }
 
 // envVar is a variable and what it accepts. A check answers nil, or what is allowed.
@@ -93,6 +95,7 @@ var envVars = slices.Concat(
 		{name: envAdminAddr, check: anything},
 		{name: envAdminToken, check: anything, secret: true},
 		{name: envRules, check: anything},
+		{name: envStateFile, check: anything},
 	},
 	otlpVars("OTEL_EXPORTER_OTLP_"),
 	otlpVars("OTEL_EXPORTER_OTLP_METRICS_"),
@@ -159,6 +162,7 @@ func readEnv() (settings, error) {
 		adminAddr:       env(envAdminAddr, ""),
 		adminToken:      env(envAdminToken, ""),
 		rulesFile:       env(envRules, ""),
+		stateFile:       env(envStateFile, ""),
 	}
 	s.disabled = strings.EqualFold(env(envSDKDisabled, "false"), "true")
 	return s, nil

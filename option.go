@@ -34,6 +34,7 @@ type config struct {
 	ruleFiles        []string
 	rules            []alertproc.Config
 	notifiers        []alertproc.Notifier
+	stateFile        string
 	adminAddr        string
 	adminToken       string
 	tick             time.Duration
@@ -71,6 +72,13 @@ func WithRules(cfg alertproc.Config) Option {
 // WithNotifier adds a receiver of alert notifications beside those that the rules' configuration names.
 func WithNotifier(n alertproc.Notifier) Option {
 	return optionFunc(func(c *config) { c.notifiers = append(c.notifiers, n) })
+}
+
+// WithStateFile keeps the state of alerts in this file, so that pending and firing ones and error budgets go on after a
+// restart. A file that cannot be read is told and put aside, never a reason not to start. It wins over
+// OTELNET_STATE_FILE; "" keeps nothing.
+func WithStateFile(path string) Option {
+	return optionFunc(func(c *config) { c.stateFile = path })
 }
 
 // WithAdminAddr turns the admin server on: the live page, its API and pprof, on host:port. Port 0 takes a free one,

@@ -13,7 +13,7 @@ import (
 // loadRules reads the rules files and joins them with the rules and notifiers given in Go. The error names every
 // mistake in every file.
 func loadRules(c config) (alertproc.Config, error) {
-	all := alertproc.Config{Bounds: otelnet.BucketBounds()}
+	all := alertproc.Config{Bounds: otelnet.BucketBounds(), StateFile: c.stateFile}
 	var errs []error
 	parts := slices.Clone(c.rules)
 	for _, path := range c.ruleFiles {
@@ -29,6 +29,10 @@ func loadRules(c config) (alertproc.Config, error) {
 		all.Notify = append(all.Notify, part.Notify...)
 		all.HTTPClient = cmp.Or(all.HTTPClient, part.HTTPClient)
 		all.Logger = cmp.Or(all.Logger, part.Logger)
+		all.StateFile = cmp.Or(all.StateFile, part.StateFile)
+		if all.LoggerProvider == nil {
+			all.LoggerProvider = part.LoggerProvider
+		}
 		all.ExternalURL = cmp.Or(all.ExternalURL, part.ExternalURL)
 		maps.Copy(all.Bounds, part.Bounds)
 		all.MaxInstances = max(all.MaxInstances, part.MaxInstances)
