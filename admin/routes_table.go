@@ -71,7 +71,7 @@ func (s *Server) routeTable(w http.ResponseWriter, r *http.Request) {
 	if res.Start.IsZero() {
 		res.Start = s.cfg.History.Stats().Oldest // the range reaches back to the first snapshot, which begins the increases
 	}
-	rows, seconds := routeRows(res)
+	all, rows, seconds := routeRows(res)
 	slices.SortStableFunc(rows, func(a, b routeRow) int {
 		return cmp.Or(q.direction*routeColumns[q.sort](&a, &b), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Method, b.Method))
 	})
@@ -79,8 +79,9 @@ func (s *Server) routeTable(w http.ResponseWriter, r *http.Request) {
 	respond(w, r, struct {
 		Seconds float64    `json:"seconds"`
 		Total   int        `json:"total"`
+		All     routeRow   `json:"all"`
 		Routes  []routeRow `json:"routes"`
-	}{seconds, total, rows[:min(q.limit, total)]})
+	}{seconds, total, all, rows[:min(q.limit, total)]})
 }
 
 type routeQuery struct {
@@ -115,60 +116,77 @@ func parseRoutes(v url.Values, now time.Time) (q routeQuery, err error) {
 	return q, nil
 }
 
-// routeRows adds up the series of each route and method. It also returns the seconds that they cover.
-func routeRows(res history.Result) ([]routeRow, float64) {
-	rows := []routeRow{}
+// routeSum adds up series of one route, or of all.
+type routeSum struct {
+	row     routeRow
+	bounds  []float64
+	buckets []uint64
+}
+
+func (sum *routeSum) add(sr *history.Series) {
+	if sum.buckets == nil {
+		sum.bounds, sum.buckets = sr.Bounds, make([]uint64, len(sr.Buckets))
+	}
+	count := 0.0
+	for _, v := range sr.Values {
+		if !math.IsNaN(v) {
+			count += v
+		}
+	}
+	sum.row.Requests += count
+	if failed(sr.Attributes) {
+		sum.row.Errors += count
+	}
+	if !slices.Equal(sum.bounds, sr.Bounds) {
+		return // of a view that was changed: percentiles come from those that can be added
+	}
+	for b, column := range sr.Buckets {
+		for _, n := range column {
+			sum.buckets[b] += n
+		}
+	}
+}
+
+func (sum *routeSum) done(seconds float64) routeRow {
+	row := sum.row
+	if row.Requests > 0 {
+		row.ErrorShare = row.Errors / row.Requests
+	}
+	if seconds > 0 {
+		row.Rate = row.Requests / seconds
+	}
+	row.P50, row.P95, row.P99 = percentile(0.5, sum.bounds, sum.buckets), percentile(0.95, sum.bounds, sum.buckets), percentile(0.99, sum.bounds, sum.buckets)
+	return row
+}
+
+// routeRows adds up the series of each route and method, and of all of them. It also returns the seconds that they cover.
+func routeRows(res history.Result) (all routeRow, rows []routeRow, seconds float64) {
+	rows = []routeRow{}
 	if len(res.Times) == 0 {
-		return rows, 0
+		return all, rows, 0
 	}
-	seconds := res.Times[len(res.Times)-1].Sub(res.Start).Seconds()
-	type sums struct {
-		row     routeRow
-		bounds  []float64
-		buckets []uint64
-	}
-	var order []*sums
-	byKey := make(map[[2]string]*sums)
+	seconds = res.Times[len(res.Times)-1].Sub(res.Start).Seconds()
+	var whole routeSum
+	var order []*routeSum
+	byKey := make(map[[2]string]*routeSum)
 	for i := range res.Series {
 		sr := &res.Series[i]
 		key := [2]string{sr.Attributes["http.route"], sr.Attributes["http.request.method"]}
 		sum := byKey[key]
 		if sum == nil {
-			sum = &sums{row: routeRow{Route: key[0], Method: key[1]}, bounds: sr.Bounds, buckets: make([]uint64, len(sr.Buckets))}
+			sum = &routeSum{row: routeRow{Route: key[0], Method: key[1]}}
 			byKey[key] = sum
 			order = append(order, sum)
 		}
-		count := 0.0
-		for _, v := range sr.Values {
-			if !math.IsNaN(v) {
-				count += v
-			}
-		}
-		sum.row.Requests += count
-		if failed(sr.Attributes) {
-			sum.row.Errors += count
-		}
-		if slices.Equal(sum.bounds, sr.Bounds) { // a view that was changed: its percentiles cannot be joined
-			for b, column := range sr.Buckets {
-				for _, n := range column {
-					sum.buckets[b] += n
-				}
-			}
-		}
+		sum.add(sr)
+		whole.add(sr)
 	}
 	for _, sum := range order {
-		row := sum.row
-		if row.Requests == 0 {
-			continue // known from before the range
+		if sum.row.Requests > 0 { // others are known from before the range
+			rows = append(rows, sum.done(seconds))
 		}
-		row.ErrorShare = row.Errors / row.Requests
-		if seconds > 0 {
-			row.Rate = row.Requests / seconds
-		}
-		row.P50, row.P95, row.P99 = percentile(0.5, sum.bounds, sum.buckets), percentile(0.95, sum.bounds, sum.buckets), percentile(0.99, sum.bounds, sum.buckets)
-		rows = append(rows, row)
 	}
-	return rows, seconds
+	return whole.done(seconds), rows, seconds
 }
 
 // failed tells whether requests with these attributes count as errors, as the page counts them.

@@ -36,12 +36,13 @@ func TestRoutes(t *testing.T) {
 	const since = "&since=2026-11-21T12:00:00Z"
 	const a = `{"route":"/a","method":"GET","requests":20,"rate":2,"errors":5,"errorShare":0.25,"p50":0.06666666666666667,"p95":0.82,"p99":0.964}`
 	const b = `{"route":"<b>","method":"POST","requests":40,"rate":4,"errors":0,"errorShare":0,"p50":1,"p95":1,"p99":1}`
+	const all = `{"route":"","method":"","requests":60,"rate":6,"errors":5,"errorShare":0.08333333333333333,"p50":1,"p95":1,"p99":1}`
 	for path, want := range map[string]string{
-		"/api/routes?sort=-requests" + since:     `{"seconds":10,"total":2,"routes":[` + b + `,` + a + `]}`,
-		"/api/routes?sort=-errorShare" + since:   `{"seconds":10,"total":2,"routes":[` + a + `,` + b + `]}`,
-		"/api/routes?sort=p99&limit=1" + since:   `{"seconds":10,"total":2,"routes":[` + a + `]}`,
-		"/api/routes?since=2026-11-21T11:00:00Z": `{"seconds":10,"total":2,"routes":[` + b + `,` + a + `]}`, // from the first snapshot on
-		"/api/routes?since=2026-11-21T12:01:00Z": `{"seconds":0,"total":0,"routes":[]}`,
+		"/api/routes?sort=-requests" + since:     `{"seconds":10,"total":2,"all":` + all + `,"routes":[` + b + `,` + a + `]}`,
+		"/api/routes?sort=-errorShare" + since:   `{"seconds":10,"total":2,"all":` + all + `,"routes":[` + a + `,` + b + `]}`,
+		"/api/routes?sort=p99&limit=1" + since:   `{"seconds":10,"total":2,"all":` + all + `,"routes":[` + a + `]}`,
+		"/api/routes?since=2026-11-21T11:00:00Z": `{"seconds":10,"total":2,"all":` + all + `,"routes":[` + b + `,` + a + `]}`, // from the first snapshot on
+		"/api/routes?since=2026-11-21T12:01:00Z": `{"seconds":0,"total":0,"all":{"route":"","method":"","requests":0,"rate":0,"errors":0,"errorShare":0,"p50":null,"p95":null,"p99":null},"routes":[]}`,
 	} {
 		var got, wanted any
 		if err := json.Unmarshal([]byte(get(t, s, path).body), &got); err != nil {

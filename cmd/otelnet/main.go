@@ -3,8 +3,9 @@
 //	otelnet rules check FILE...                        are these rules good?
 //	otelnet rules test FILE...                         do they do what their tests expect?
 //	otelnet rules replay FILE -from RECORDED.jsonl     what would they have said to recorded metrics?
+//	otelnet top [URL]                                  what is a service's network doing?
 //
-// docs/alerting.md has the formats. The exit status is 0 when it was done, 1 when it could not be done or a check
+// docs/alerting.md has the formats of the rules, docs/api.md the keys of top. The exit status is 0 when it was done, 1 when it could not be done or a check
 // failed, 2 for wrong usage.
 package main
 
@@ -31,12 +32,14 @@ type command struct {
 
 var commands = []command{
 	{"rules", rules},
+	{"top", top},
 }
 
 const usage = `usage:
   otelnet rules check FILE...
   otelnet rules test FILE...
   otelnet rules replay FILE -from RECORDED.jsonl
+  otelnet top [-sort COLUMN] [-filter TEXT] [-state STATE] [-rows N] [-every 2s] [URL]
 `
 
 // usageError is a mistake on the command line.
