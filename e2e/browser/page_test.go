@@ -1,0 +1,143 @@
+package browser
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/otelnet/agent/e2e/internal/stack"
+)
+
+// load is how many requests a second the demo sends itself.
+const load = 40
+
+// firstLoad is how much the page, its data and all headers may weigh.
+const firstLoad = 45_000
+
+func TestPageDrawsARealRun(t *testing.T) {
+	demo := stack.StartDemo(t, stack.Dir(t), stack.DemoConfig{Args: []string{"-load", strconv.Itoa(load)}})
+	p := newTab(t, demo.Admin)
+	p.goTo("/")
+	p.until("connections are listed", `document.querySelectorAll("#connections tbody tr").length > 3`)
+	if bytes, asked := p.weight(); bytes < 20_000 || bytes > firstLoad {
+		t.Errorf("the first load weighs %d bytes, want 20,000 to %d: %q", bytes, firstLoad, asked)
+	} else {
+		t.Logf("the first load weighs %d bytes", bytes)
+	}
+
+	p.part(t, "numbers", func() {
+		const rate = `parseFloat(document.querySelectorAll(".tile .big")[1].textContent)`
+		p.until("requests are counted", fmt.Sprintf("%s > %d && %s < %d", rate, load/2, rate, load*2))
+		p.until("routes are listed", `[...document.querySelectorAll("#routes tbody tr")].some((r) => r.cells[0].textContent === "/api/data" && r.cells[5].textContent.endsWith("s"))`)
+		p.until("there is something to draw", `performance.now() > 10000`)
+		for _, canvas := range []string{".tile canvas", "#charts article:nth-of-type(1) canvas", "#charts article:nth-of-type(2) canvas", "#charts article:nth-of-type(3) canvas"} {
+			if n := p.ink(canvas); n < 50 {
+				p.Errorf("%s: %d pixels are drawn, want a chart", canvas, n)
+			}
+		}
+		p.until("TCP panels are there", `["TCP round trip", "TLS handshakes", "Retransmits", "Accept queue"].every((title) =>
+			[...document.querySelectorAll("#charts article")].some((a) => !a.hidden && a.querySelector("h2").textContent === title))`)
+	})
+	p.part(t, "sort", func() {
+		p.do(chromedp.Click(chromedp.Search(`//section[@id="connections"]//th/button[text()="id"]`)))
+		p.until("ids descend", `(() => { const ids = [...document.querySelectorAll("#connections tbody tr")].map((r) => Number(r.cells[0].textContent));
+			return ids.length > 3 && ids.every((v, i) => i === 0 || v < ids[i - 1]); })()`)
+		want(p, `document.querySelector("#connections th").getAttribute("aria-sort")`, "descending")
+		p.do(chromedp.Click(chromedp.Search(`//section[@id="connections"]//th/button[text()="id"]`)))
+		p.until("ids ascend", `(() => { const ids = [...document.querySelectorAll("#connections tbody tr")].map((r) => Number(r.cells[0].textContent));
+			return ids.length > 3 && ids.every((v, i) => i === 0 || v > ids[i - 1]); })()`)
+		want(p, `new URLSearchParams(location.search).get("sort")`, "id")
+	})
+	p.part(t, "filter", func() {
+		before := value[int](p, `document.querySelectorAll("#connections tbody tr").length`)
+		p.do(chromedp.SendKeys(chromedp.CSS(`#connections input[type=search]`), "/api/data"))
+		p.until("rows match", `(() => { const rows = [...document.querySelectorAll("#connections tbody tr")];
+			return rows.length > 0 && rows.length < `+strconv.Itoa(before)+` && rows.every((r) => r.textContent.includes("/api/data")); })()`)
+		p.do(chromedp.SendKeys(chromedp.CSS(`#connections input[type=search]`), " nothing like it"))
+		p.until("a word for no rows", `document.querySelector("#connections .note").textContent === "No connection matches."`)
+	})
+	p.part(t, "drawer", func() {
+		p.goTo("/?sort=-requests&filter=http")
+		p.until("connections are listed", `document.querySelector("#connections tbody tr button")`)
+		p.do(focus("#connections tbody tr button"), chromedp.KeyEvent(kb.Enter))
+		p.until("its numbers grow", `document.querySelector("#drawer dl dd").textContent !== "" && document.querySelector("#drawer article:nth-of-type(2) canvas").width > 100`)
+		want(p, `/^\d+$/.test(new URLSearchParams(location.search).get("conn"))`, true)
+		p.until("samples are drawn", `performance.now() > 8000`)
+		p.until("requests are told", `/^[1-9].* failed$/.test([...document.querySelectorAll("#drawer dd")].find((d) => d.previousSibling.textContent === "Requests").textContent)`)
+		p.view("drawer")
+		p.do(chromedp.KeyEvent(kb.Escape))
+		p.until("it is closed", `document.getElementById("drawer").hidden && !location.search.includes("conn=")`)
+		want(p, `document.activeElement.className`, "link")
+	})
+	p.part(t, "keys and help", func() {
+		p.do(focus("#charts canvas"), chromedp.KeyEvent(kb.ArrowLeft))
+		p.until("the crosshair is told", `/p99 [\d.]+ (µs|ms|s)/.test(document.querySelector("#charts canvas").getAttribute("aria-label"))`)
+		p.do(click("#charts article .ask"))
+		want(p, `document.querySelector("#charts article .help code").textContent`, "http.server.request.duration")
+		want(p, `document.querySelector("#charts article .help").hidden`, false)
+		p.do(click("#charts article .ask"))
+	})
+	p.part(t, "select a stretch", func() {
+		p.until("ten seconds of data", `performance.now() > 16000`)
+		box := value[[]float64](p, `(() => { const r = document.querySelectorAll("#charts canvas")[2].getBoundingClientRect();
+			window.scrollBy(0, r.top - 200); const b = document.querySelectorAll("#charts canvas")[2].getBoundingClientRect(); return [b.left, b.right, b.top + 60]; })()`)
+		right := box[1] - 12
+		p.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMousePressed, right-40, box[2], chromedp.ButtonLeft, chromedp.ClickCount(1)),
+			chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, right-5, box[2], chromedp.ButtonLeft),
+			chromedp.MouseEvent(input.DispatchMouseEventTypeMouseReleased, right-5, box[2], chromedp.ButtonLeft, chromedp.ClickCount(1)))
+		p.until("it is in the address", `/from=\d{13}&to=\d{13}/.test(location.search)`)
+		clock := regexp.MustCompile(`^\d\d:\d\d:\d\d to \d\d:\d\d:\d\d$`)
+		p.until("it is told", `document.getElementById("live").textContent.includes(" to ")`)
+		if got := value[string](p, `document.querySelector("#live b").textContent`); !clock.MatchString(got) {
+			p.Errorf("the header says %q, want two times", got)
+		}
+		p.do(click("#pause"))
+		p.until("it is live again", `document.getElementById("live").dataset.state === "live" && !location.search.includes("from=")`)
+	})
+	p.part(t, "light, dark and narrow", func() {
+		p.goTo("/")
+		p.until("connections are listed", `document.querySelectorAll("#connections tbody tr").length > 3`)
+		p.picture("light")
+		light := value[string](p, `getComputedStyle(document.documentElement).backgroundColor`)
+		p.do(call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		}))
+		dark := value[string](p, `getComputedStyle(document.documentElement).backgroundColor`)
+		if light != "rgb(244, 245, 248)" || dark != "rgb(13, 17, 23)" {
+			p.Errorf("backgrounds: light %s, dark %s", light, dark)
+		}
+		p.until("the charts are dark", `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+		p.picture("dark")
+		p.do(chromedp.EmulateViewport(360, 740, chromedp.EmulateScale(2)))
+		if w := value[int](p, `document.documentElement.scrollWidth`); w > 360 {
+			p.Errorf("at 360 px the page is %d px wide", w)
+		}
+		p.picture("narrow")
+	})
+}
+
+// The strip is watched by the page itself, so that no state between two looks is missed.
+func TestAlertStripFollowsAnIncident(t *testing.T) {
+	t.Parallel()
+	rules := stack.Root() + "/e2e/browser/testdata/quick.yaml"
+	demo := stack.StartDemo(t, stack.Dir(t), stack.DemoConfig{Args: []string{"-load", "40", "-incident", "now", "-rules", rules}})
+	p := newTab(t, demo.Admin)
+	p.goTo("/?range=1")
+	p.run(`window.seen = []; {
+		const strip = document.getElementById("alerts"), note = () => { for (const c of strip.querySelectorAll(".chip")) {
+			const text = (c.querySelector(".state")?.textContent ?? "quiet") + " " + (c.querySelector("b")?.textContent ?? "");
+			if (window.seen.at(-1) !== text) window.seen.push(text); } };
+		note(); new MutationObserver(note).observe(strip, { childList: true, subtree: true }); }`)
+	p.until("it fires", `seen.includes("firing HighErrorRate")`)
+	p.until("charts are drawn", `document.querySelectorAll("#rules .badge.firing").length === 1`)
+	p.picture("firing")
+	p.until("it resolves", `seen.includes("resolved HighErrorRate")`)
+	want(p, `seen.filter((s) => !s.startsWith("quiet")).slice(0, 3).join()`, "pending HighErrorRate,firing HighErrorRate,resolved HighErrorRate")
+	p.picture("resolved")
+}

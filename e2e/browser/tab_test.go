@@ -1,0 +1,218 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/otelnet/agent/e2e/internal/stack"
+)
+
+// pageTimeout bounds everything that a test does in its tab.
+const pageTimeout = 3 * time.Minute
+
+// tab is a page in the browser, and what it did behind the scenes.
+type tab struct {
+	testing.TB
+	ctx  context.Context
+	open string // the page's origin
+
+	mu     sync.Mutex
+	wire   int      // bytes of answers, headers included
+	asked  []string // addresses, in order
+	faults []string // errors and warnings in the console, exceptions, foreign requests
+}
+
+// newTab opens an empty tab for the page at address. At the test's end, a fault that the page had fails the test.
+func newTab(t testing.TB, address string) *tab {
+	t.Helper()
+	if chromiumErr != nil {
+		t.Fatal(chromiumErr)
+	}
+	ctx, closeTab := chromedp.NewContext(chromium)
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &tab{TB: t, ctx: ctx, open: u.Scheme + "://" + u.Host}
+	t.Cleanup(func() {
+		cancel()
+		closeTab()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, f := range p.faults {
+			t.Errorf("the page: %s", f)
+		}
+	})
+	if err := chromedp.Listen(ctx, p.hear); err != nil { // it turns the events of network, console and log on
+		t.Fatal(err)
+	}
+	p.do(call(network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}))
+	return p
+}
+
+// hear notes what the browser tells of the tab. It runs on the browser's own goroutine and must not ask anything back.
+func (p *tab) hear(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		p.asked = append(p.asked, e.Request.URL)
+		if !strings.HasPrefix(e.Request.URL, p.open+"/") {
+			p.faults = append(p.faults, "a request left the origin: "+e.Request.URL)
+		}
+	case *network.EventLoadingFinished:
+		p.wire += int(e.EncodedDataLength)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			p.faults = append(p.faults, fmt.Sprintf("console %s: %s", e.Type, e.Args[0].Value))
+		}
+	case *runtime.EventExceptionThrown:
+		p.faults = append(p.faults, "exception: "+(&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
+	case *cdplog.EventEntryAdded:
+		if e.Entry.Level == cdplog.EntryLevelError || e.Entry.Level == cdplog.EntryLevelWarning {
+			p.faults = append(p.faults, fmt.Sprintf("log %s: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL))
+		}
+	}
+}
+
+func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	p.Helper()
+	if err := chromedp.Do(p.ctx, actions...); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// goTo opens a path of the page and waits until its stream runs and a snapshot has been drawn.
+func (p *tab) goTo(path string) {
+	p.Helper()
+	p.do(chromedp.Navigate(p.open + path))
+	p.until("the page is live", `["live", "paused"].includes(document.getElementById("live").dataset.state)
+		&& document.querySelectorAll(".tile").length === 8`)
+}
+
+// part runs a subtest on the same tab: what goes wrong in it is the subtest's failure.
+func (p *tab) part(t *testing.T, name string, test func()) {
+	t.Run(name, func(sub *testing.T) {
+		whole := p.TB
+		defer func() { p.TB = whole }()
+		p.TB = sub
+		test()
+	})
+}
+
+// until waits for a JavaScript expression to become true.
+func (p *tab) until(what, expression string) {
+	p.Helper()
+	stack.Until(p.TB, 75*time.Second, what, func(context.Context) error {
+		if ok := value[bool](p, "Boolean("+expression+")"); !ok {
+			return fmt.Errorf("%s is not true", expression)
+		}
+		return nil
+	})
+}
+
+// value evaluates a JavaScript expression.
+func value[T any](p *tab, expression string) T {
+	p.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, awaited))
+	if err != nil {
+		p.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// want fails the test unless the expression has the value.
+func want[T comparable](p *tab, expression string, wanted T) {
+	p.Helper()
+	if got := value[T](p, expression); got != wanted {
+		p.Errorf("%s: got %v, want %v", expression, got, wanted)
+	}
+}
+
+// ink counts the pixels that have been drawn on the canvas that a selector names.
+func (p *tab) ink(selector string) int {
+	p.Helper()
+	return value[int](p, fmt.Sprintf(`(() => {
+		const c = document.querySelector(%q), d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+		let n = 0;
+		for (let i = 3; i < d.length; i += 4) if (d[i]) n++;
+		return n;
+	})()`, selector))
+}
+
+// picture stores the whole page as e2e/artifacts/browser/NAME.png.
+func (p *tab) picture(name string) {
+	p.Helper()
+	p.store(name, chromedp.FullScreenshot(100))
+}
+
+// view stores what of the page is in view.
+func (p *tab) view(name string) {
+	p.Helper()
+	p.store(name, chromedp.CaptureScreenshot())
+}
+
+func (p *tab) store(name string, shot chromedp.Action[[]byte]) {
+	p.Helper()
+	png, err := chromedp.Run(p.ctx, shot)
+	if err != nil {
+		p.Fatal(err)
+	}
+	dir := filepath.Join(stack.Root(), "e2e", "artifacts", "browser")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		p.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// weight is how many bytes have come over the wire so far, and for which addresses.
+func (p *tab) weight() (int, []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wire, slices.Clone(p.asked)
+}
+
+// run evaluates JavaScript for what it does.
+func (p *tab) run(script string) {
+	p.Helper()
+	value[any](p, script+"; 0")
+}
+
+func click(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.Click(chromedp.CSS(selector))
+}
+
+func focus(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.Focus(chromedp.CSS(selector))
+}
+
+// call makes an action of one of the browser's own commands.
+func call[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, command, params)
+		return err
+	})
+}
+
+// awaited waits for an expression that is a promise.
+func awaited(p *runtime.EvaluateParams) {
+	yes := true
+	p.AwaitPromise = &yes
+}
