@@ -30,7 +30,7 @@ func (s *Store) merge(sel Selector, w window, cumulative bool) []Series {
 				groups[key] = i
 				out = append(out, m.newSeries(sel, sr, attrs, w.points))
 			}
-			a := adder{out: &out[i], sel: sel, w: w, cumulative: cumulative}
+			a := adder{out: &out[i], sel: sel, w: w, cumulative: cumulative, restarts: s.restarts}
 			a.read(m, sr)
 		}
 	}
@@ -88,9 +88,11 @@ type adder struct {
 	sel        Selector
 	w          window
 	cumulative bool
+	restarts   []uint64
 
 	prev  sample // the sample before: what an increase starts from, or what stands for its point
 	known bool   // whether there was one
+	slot  uint64 // of prev
 }
 
 func (a *adder) read(m *metric, sr *series) {
@@ -116,7 +118,9 @@ func (a *adder) read(m *metric, sr *series) {
 				a.keep(&d)
 				continue
 			}
-			if a.known {
+			if a.known && a.restarted(d.slot) {
+				a.add(p, &d.cur, nil) // it began at zero with its process
+			} else if a.known {
 				a.add(p, &d.cur, &a.prev)
 			} else if d.slot == sr.first && sr.fromZero {
 				a.add(p, &d.cur, nil)
@@ -131,7 +135,17 @@ func (a *adder) read(m *metric, sr *series) {
 
 func (a *adder) keep(d *decoder) {
 	a.prev.copyFrom(&d.cur)
-	a.known = true
+	a.known, a.slot = true, d.slot
+}
+
+// restarted reports whether another process began between prev and slot.
+func (a *adder) restarted(slot uint64) bool {
+	for _, r := range a.restarts {
+		if a.slot < r && r <= slot {
+			return true
+		}
+	}
+	return false
 }
 
 // add adds what cur is above before, or all of it when before is nil or cur has been reset since, to point p.

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"slices"
 	"sort"
 	"time"
 )
@@ -29,7 +30,7 @@ type Selector struct {
 type Result struct {
 	Start  time.Time   // the snapshot before the first of Times, where its increase begins; zero if none is held
 	Times  []time.Time // ascending; with a Step, the last snapshot in each
-	Gaps   []Gap       // stretches without snapshots, also one that ends at the first of Times
+	Gaps   []Gap       // stretches without snapshots, or between two processes; also one that ends at the first of Times
 	Series []Series
 }
 
@@ -111,7 +112,7 @@ func (s *Store) window(q Query, res *Result) (window, bool) {
 					res.Start = time.Unix(0, prev)
 				}
 			}
-			if !first && t-prev >= int64(s.cfg.GapAfter) {
+			if !first && (t-prev >= int64(s.cfg.GapAfter) || i == 0 && slices.Contains(s.restarts, slot)) {
 				res.Gaps = append(res.Gaps, Gap{time.Unix(0, prev), time.Unix(0, t)})
 			}
 			if q.Step <= 0 || w.points == 0 || floorDiv(t, int64(q.Step)) != step {

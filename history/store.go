@@ -28,6 +28,8 @@ type Config struct {
 	Fine time.Duration
 	// Coarse is the distance of snapshots older than Fine; 0 means 5 s. Choose GapAfter above it.
 	Coarse time.Duration
+	// File is where [Store.Save] writes the store and New finds what the process before has saved; "" for nowhere.
+	File string
 	// GapAfter is the distance between two snapshots from which it counts as a gap: choose a little over two of the longest
 	// regular ticks. 0 means 12 s.
 	GapAfter time.Duration
@@ -51,6 +53,8 @@ type Store struct {
 	series   int
 	bytes    int
 	stats    Stats
+	restarts []uint64      // slots at which another process began to append, ascending
+	loadErr  error         // why Config.File was not used
 	changed  chan struct{} // closed by the next Append; nil while nobody waits
 }
 
@@ -101,8 +105,16 @@ func New(cfg Config) (*Store, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
-	return &Store{cfg: cfg, metrics: make(map[metricKey]*metric)}, nil
+	s := &Store{cfg: cfg, metrics: make(map[metricKey]*metric)}
+	if cfg.File != "" {
+		s.loadErr = s.load(time.Now())
+	}
+	return s, nil
 }
+
+// LoadError tells why Config.File could not be used when the store was made, and what its name is now. It is nil when the
+// file was read, or when there was none.
+func (s *Store) LoadError() error { return s.loadErr }
 
 // Keep returns how far back the store reaches.
 func (s *Store) Keep() time.Duration { return s.cfg.Keep }
@@ -201,6 +213,9 @@ func (s *Store) expire(now int64) {
 // that has gone round once allocates no more.
 func (s *Store) dropOldest(reuse bool) {
 	b := s.blocks[0]
+	for len(s.restarts) > 0 && s.restarts[0] <= b.id*blockSlots {
+		s.restarts = s.restarts[1:]
+	}
 	copy(s.blocks, s.blocks[1:])
 	s.blocks[len(s.blocks)-1] = block{}
 	s.blocks = s.blocks[:len(s.blocks)-1]

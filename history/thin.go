@@ -6,8 +6,8 @@ func (s *Store) thinOld(now int64) {
 	cutoff := now - int64(s.cfg.Fine)
 	for i := range s.blocks {
 		b := &s.blocks[i]
-		if b.n < blockSlots && !b.thin || b.times[b.n-1] >= cutoff {
-			return
+		if b.id == (s.nextSlot-1)/blockSlots || b.times[b.n-1] >= cutoff {
+			return // it is still written to, or fine
 		}
 		if !b.thin {
 			s.thin(b)
