@@ -81,8 +81,14 @@ function schedule() {
     asked = false;
     if (dirty) update();
     tiles.draw();
-    for (const p of panels) p.draw();
+    for (const p of panels) if (inView(p.root)) p.draw();
   });
+}
+
+// Half of the charts lie below the window's edge; drawing them is half of the script's time.
+function inView(node) {
+  const { top, bottom } = node.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
 }
 
 // extent is what is in view: the selected stretch, or up to the newest snapshot or where the clock was stopped.
@@ -241,6 +247,8 @@ function foot() {
 
 new ResizeObserver(schedule).observe($("charts"));
 document.addEventListener("visibilitychange", schedule);
+addEventListener("scroll", schedule, { passive: true });
+addEventListener("resize", schedule);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
 held();
 live.restart();
