@@ -84,6 +84,7 @@ func newConfig(s settings, opts []Option) (config, error) {
 		adminAddr:        s.adminAddr,
 		adminToken:       s.adminToken,
 		stateFile:        s.stateFile,
+		historyFile:      s.historyFile,
 		tick:             DefaultTick,
 		cardinalityLimit: DefaultCardinalityLimit,
 	}
@@ -142,8 +143,12 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 	if a.history, err = history.New(history.Config{
 		Keep:     historyKeep,
 		GapAfter: 2*c.tick + c.tick/2, // one late tick is no gap, a missing one is
+		File:     c.historyFile,
 	}); err != nil {
 		return err
+	}
+	if err := a.history.LoadError(); err != nil {
+		c.log().Warn("otelnet: the page begins without its past", "error", err)
 	}
 	a.ticker = newTicker(c.tick, a.metrics.tick, own.ticked,
 		consumer{"alert rules", a.alerts.Evaluate},
@@ -262,6 +267,9 @@ func (a *Agent) stop(ctx context.Context) error {
 	var parts []part
 	if a.alerts != nil {
 		parts = append(parts, part{"alert notifications", a.alerts.Shutdown})
+	}
+	if a.history != nil {
+		parts = append(parts, part{"history", func(context.Context) error { return a.history.Save() }})
 	}
 	if a.admin != nil {
 		parts = append(parts, part{"admin server", a.admin.Shutdown})

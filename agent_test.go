@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -528,5 +529,30 @@ func TestAlertsOutliveARestart(t *testing.T) {
 	}
 	if after, _ := firing(); !after.Equal(before) {
 		t.Errorf("the alert is active since %v after a restart, want since %v as before", after, before)
+	}
+}
+
+func TestHistoryOutlivesARestart(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "none")
+	file := filepath.Join(t.TempDir(), "history")
+	a := start(t, WithHistoryFile(file))
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := a.history.Stats()
+	again := start(t, WithHistoryFile(file))
+	if got := again.history.Stats(); !got.Oldest.Equal(before.Oldest) || got.Snapshots != before.Snapshots+1 {
+		t.Errorf("after a restart %d snapshots since %v, want one more than %d and since %v",
+			got.Snapshots, got.Oldest, before.Snapshots, before.Oldest)
+	}
+
+	if err := os.WriteFile(file, []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	start(t, WithHistoryFile(file), WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+	if !strings.Contains(out.String(), "without its past") || !strings.Contains(out.String(), file) {
+		t.Errorf("log of a start with a torn file: %q, want a line that names it", out.String())
 	}
 }

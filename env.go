@@ -31,6 +31,7 @@ const (
 	envAdminToken      = "OTELNET_ADMIN_TOKEN"
 	envRules           = "OTELNET_RULES"
 	envStateFile       = "OTELNET_STATE_FILE"
+	envHistoryFile     = "OTELNET_HISTORY_FILE"
 )
 
 // Values of the exporter and protocol variables.
@@ -60,6 +61,7 @@ type settings struct {
 	adminToken      string
 	rulesFile       string
 	stateFile       string
+	historyFile     string
 }
 
 // envVar is a variable and what it accepts. A check answers nil, or what is allowed.
@@ -96,6 +98,7 @@ var envVars = slices.Concat(
 		{name: envAdminToken, check: anything, secret: true},
 		{name: envRules, check: anything},
 		{name: envStateFile, check: anything},
+		{name: envHistoryFile, check: anything},
 	},
 	otlpVars("OTEL_EXPORTER_OTLP_"),
 	otlpVars("OTEL_EXPORTER_OTLP_METRICS_"),
@@ -163,6 +166,7 @@ func readEnv() (settings, error) {
 		adminToken:      env(envAdminToken, ""),
 		rulesFile:       env(envRules, ""),
 		stateFile:       env(envStateFile, ""),
+		historyFile:     env(envHistoryFile, ""),
 	}
 	s.disabled = strings.EqualFold(env(envSDKDisabled, "false"), "true")
 	return s, nil

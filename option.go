@@ -35,6 +35,7 @@ type config struct {
 	rules            []alertproc.Config
 	notifiers        []alertproc.Notifier
 	stateFile        string
+	historyFile      string
 	adminAddr        string
 	adminToken       string
 	tick             time.Duration
@@ -79,6 +80,13 @@ func WithNotifier(n alertproc.Notifier) Option {
 // OTELNET_STATE_FILE; "" keeps nothing.
 func WithStateFile(path string) Option {
 	return optionFunc(func(c *config) { c.stateFile = path })
+}
+
+// WithHistoryFile keeps the live page's last hour in this file over a restart. It is read by Start and written by
+// [Agent.Shutdown]. A file that cannot be used is told and put aside. It wins over OTELNET_HISTORY_FILE; "" keeps
+// nothing.
+func WithHistoryFile(path string) Option {
+	return optionFunc(func(c *config) { c.historyFile = path })
 }
 
 // WithAdminAddr turns the admin server on: the live page, its API and pprof, on host:port. Port 0 takes a free one,
