@@ -158,7 +158,11 @@ func (p *tab) ink(selector string) int {
 // picture stores the whole page as e2e/artifacts/browser/NAME.png.
 func (p *tab) picture(name string) {
 	p.Helper()
-	p.store(name, chromedp.FullScreenshot(100))
+	size := value[[]int64](p, "[innerWidth, innerHeight, document.documentElement.scrollHeight]")
+	p.do(chromedp.EmulateViewport(size[0], size[2])) // charts that are not in view are not drawn
+	value[bool](p, "new Promise((done) => setTimeout(() => requestAnimationFrame(() => done(true)), 300))")
+	p.store(name, chromedp.CaptureScreenshot())
+	p.do(chromedp.EmulateViewport(size[0], size[1]))
 }
 
 // view stores what of the page is in view.
