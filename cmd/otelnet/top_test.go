@@ -166,10 +166,26 @@ func TestScreenKeepsToItsSize(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, tc := range []struct{ got, want string }{
-		{number(0), "0"}, {number(7), "7"}, {number(0.25), "0.25"}, {number(12.34), "12.3"}, {number(999.4), "999"}, {number(999.6), "1.00k"},
-		{number(45_600_000), "45.6M"}, {number(123_456), "123k"}, {latency(0), "-"}, {latency(0.00042), "420us"}, {latency(0.25), "250ms"},
-		{latency(1.5), "1.50s"}, {span(12), "12s"}, {span(245), "4m05s"}, {span(11_520), "3h12m"}, {span(183_600), "2d03h"}, {percent(0.25), "25%"},
-		{fit("abcdef", 4), "abc~"}, {fit("abc", 0), "abc"}, {clean("a\x1b\x00ü"), "a??ü"},
+		{number(0), "0"},
+		{number(7), "7"},
+		{number(0.25), "0.25"},
+		{number(12.34), "12.3"},
+		{number(999.4), "999"},
+		{number(999.6), "1.00k"},
+		{number(45_600_000), "45.6M"},
+		{number(123_456), "123k"},
+		{latency(0), "-"},
+		{latency(0.00042), "420us"},
+		{latency(0.25), "250ms"},
+		{latency(1.5), "1.50s"},
+		{span(12), "12s"},
+		{span(245), "4m05s"},
+		{span(11_520), "3h12m"},
+		{span(183_600), "2d03h"},
+		{percent(0.25), "25%"},
+		{fit("abcdef", 4), "abc~"},
+		{fit("abc", 0), "abc"},
+		{clean("a\x1b\x00ü"), "a??ü"},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("got %q, want %q", tc.got, tc.want)
