@@ -84,9 +84,7 @@ func TestConnectionsSortAndLimit(t *testing.T) {
 func TestConnectionsKernelColumns(t *testing.T) {
 	ln := listen(t, newMeter(t).option(), WithName("kernel-columns"))
 	server, client := pair(t, ln)
-	if statsOf(server).raw == nil {
-		t.Skip("no kernel counts on this platform")
-	}
+	needKernelCounts(t, statsOf(server))
 	mustWrite(t, client, 900)
 	mustRead(t, server, 123) // leaves 777 unread
 	much := make([]byte, 64<<20)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -249,5 +250,17 @@ func writeFile(t testing.TB, path string, size int) {
 	t.Helper()
 	if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// needKernelCounts skips the test where the platform has no kernel counts, and fails it where they should be.
+func needKernelCounts(t *testing.T, s *ConnStats) {
+	t.Helper()
+	switch {
+	case s.raw != nil:
+	case runtime.GOOS == "linux" && runtime.GOARCH != "386" && runtime.GOARCH != "s390x":
+		t.Fatal("the bytes of a TCP connection are not counted by the kernel here, though it can")
+	default:
+		t.Skip("no kernel counts on this platform")
 	}
 }
