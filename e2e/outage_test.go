@@ -93,27 +93,29 @@ func TestCollectorKilledDuringTraffic(t *testing.T) {
 
 func TestPrometheusAwayAndBack(t *testing.T) {
 	p := startPipeline(t)
-	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{OTLPEndpoint: p.collector.GRPCEndpoint})
-	traffic := stack.StartTraffic(t, demo.Client, demo.URL+"/api/data", trafficEvery)
-	passExports(t, 2, "/api/data", p.samplesInInfluxDB)
-
-	p.prometheus.Stop(t)
-	passExports(t, 5, "/api/data", p.samplesInInfluxDB) // InfluxDB goes on
-	p.prometheus.Start(t)
-
-	p.wantRequests(t, map[string]float64{"/api/data": float64(traffic.Stop(t))}, 90*time.Second)
-	p.wantSameExports(t, "/api/data", 7)
+	p.wantNothingLostWithout(t, p.prometheus, p.samplesInInfluxDB)
 }
 
 func TestInfluxDBAwayAndBack(t *testing.T) {
 	p := startPipeline(t)
+	p.wantNothingLostWithout(t, p.influx, p.samplesInPrometheus)
+}
+
+// wantNothingLostWithout takes a backend away for five exports under traffic. The other one, of which samples tells, goes
+// on meanwhile, and in the end both have every export.
+func (p *pipeline) wantNothingLostWithout(t *testing.T, backend interface {
+	Stop(testing.TB)
+	Start(testing.TB)
+}, samples func(context.Context, string) (float64, error),
+) {
+	t.Helper()
 	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{OTLPEndpoint: p.collector.GRPCEndpoint})
 	traffic := stack.StartTraffic(t, demo.Client, demo.URL+"/api/data", trafficEvery)
-	passExports(t, 2, "/api/data", p.samplesInPrometheus)
+	passExports(t, 2, "/api/data", samples)
 
-	p.influx.Stop(t)
-	passExports(t, 5, "/api/data", p.samplesInPrometheus) // Prometheus goes on
-	p.influx.Start(t)
+	backend.Stop(t)
+	passExports(t, 5, "/api/data", samples)
+	backend.Start(t)
 
 	p.wantRequests(t, map[string]float64{"/api/data": float64(traffic.Stop(t))}, 90*time.Second)
 	p.wantSameExports(t, "/api/data", 7)
