@@ -12,8 +12,10 @@ import (
 // startAdmin brings the page up. A port that is taken is an error here, not a line in a log later.
 func (a *Agent) startAdmin() (*admin.Server, error) {
 	server, err := admin.New(admin.Config{
-		Addr:  a.config.adminAddr,
-		Token: a.config.adminToken,
+		Addr:     a.config.adminAddr,
+		Token:    a.config.adminToken,
+		CertFile: a.config.adminCert,
+		KeyFile:  a.config.adminKey,
 		Service: admin.Service{
 			Name:     resourceString(a.resource, semconv.ServiceNameKey),
 			Version:  resourceString(a.resource, semconv.ServiceVersionKey),
@@ -32,7 +34,7 @@ func (a *Agent) startAdmin() (*admin.Server, error) {
 }
 
 // externalURL is what notifications link to: where the page will be, if it has a port of its own choosing.
-func externalURL(adminAddr string) string {
+func externalURL(adminAddr string, tls bool) string {
 	host, port, err := net.SplitHostPort(adminAddr)
 	if err != nil || port == "0" {
 		return ""
@@ -40,5 +42,9 @@ func externalURL(adminAddr string) string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
+	scheme := "http://"
+	if tls {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, port) + "/"
 }

@@ -83,6 +83,8 @@ func newConfig(s settings, opts []Option) (config, error) {
 	c := config{
 		adminAddr:        s.adminAddr,
 		adminToken:       s.adminToken,
+		adminCert:        s.adminCert,
+		adminKey:         s.adminKey,
 		stateFile:        s.stateFile,
 		historyFile:      s.historyFile,
 		tick:             DefaultTick,
@@ -102,6 +104,9 @@ func newConfig(s settings, opts []Option) (config, error) {
 	}
 	if c.cardinalityLimit <= 0 {
 		errs = append(errs, fmt.Errorf("WithCardinalityLimit(%d): allowed: a positive number", c.cardinalityLimit))
+	}
+	if (c.adminCert == "") != (c.adminKey == "") {
+		errs = append(errs, fmt.Errorf("WithAdminTLS(%q, %q): allowed: PEM files of a certificate and its key, both or neither", c.adminCert, c.adminKey))
 	}
 	if c.metricExporter == nil && s.metricsExporter == exporterPrometheus && c.adminAddr == "" {
 		errs = append(errs, fmt.Errorf("%s: %q serves /metrics on the admin server: set %s or WithAdminAddr too",
@@ -136,7 +141,7 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 		return err
 	}
 	rules.MeterProvider = a.metrics.provider
-	rules.ExternalURL = cmp.Or(rules.ExternalURL, externalURL(c.adminAddr))
+	rules.ExternalURL = cmp.Or(rules.ExternalURL, externalURL(c.adminAddr, c.adminCert != ""))
 	if a.alerts, err = alertproc.New(rules); err != nil {
 		return err
 	}

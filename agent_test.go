@@ -342,6 +342,8 @@ func TestStartRefuses(t *testing.T) {
 		{"tick too short", []Option{WithTick(time.Millisecond)}, nil, []string{"WithTick(1ms)", "100ms or more"}},
 		{"cardinality limit", []Option{WithCardinalityLimit(0)}, nil, []string{"WithCardinalityLimit(0)"}},
 		{"prometheus without a server", nil, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, []string{"OTELNET_ADMIN_ADDR"}},
+		{"certificate without its key", []Option{WithAdminAddr("127.0.0.1:0"), WithAdminTLS(rules, "")}, nil, []string{"WithAdminTLS", "both or neither"}},
+		{"no certificate in it", []Option{WithAdminAddr("127.0.0.1:0"), WithAdminTLS(rules, rules)}, nil, []string{rules, "PEM"}},
 		{"open to the network without a token", []Option{WithAdminAddr("0.0.0.0:0")}, nil, []string{"token"}},
 		{
 			"several at once",

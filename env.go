@@ -29,6 +29,8 @@ const (
 	envPropagators     = "OTEL_PROPAGATORS"
 	envAdminAddr       = "OTELNET_ADMIN_ADDR"
 	envAdminToken      = "OTELNET_ADMIN_TOKEN"
+	envAdminCert       = "OTELNET_ADMIN_CERT"
+	envAdminKey        = "OTELNET_ADMIN_KEY"
 	envRules           = "OTELNET_RULES"
 	envStateFile       = "OTELNET_STATE_FILE"
 	envHistoryFile     = "OTELNET_HISTORY_FILE"
@@ -59,6 +61,8 @@ type settings struct {
 	propagators     []string
 	adminAddr       string
 	adminToken      string
+	adminCert       string
+	adminKey        string
 	rulesFile       string
 	stateFile       string
 	historyFile     string
@@ -96,6 +100,8 @@ var envVars = slices.Concat(
 		{name: "OTEL_TRACES_SAMPLER_ARG", check: fraction},
 		{name: envAdminAddr, check: anything},
 		{name: envAdminToken, check: anything, secret: true},
+		{name: envAdminCert, check: keyPairOf(envAdminCert, envAdminKey)},
+		{name: envAdminKey, check: keyPairOf(envAdminCert, envAdminKey)},
 		{name: envRules, check: anything},
 		{name: envStateFile, check: anything},
 		{name: envHistoryFile, check: anything},
@@ -164,6 +170,8 @@ func readEnv() (settings, error) {
 		propagators:     splitList(env(envPropagators, "tracecontext,baggage")),
 		adminAddr:       env(envAdminAddr, ""),
 		adminToken:      env(envAdminToken, ""),
+		adminCert:       env(envAdminCert, ""),
+		adminKey:        env(envAdminKey, ""),
 		rulesFile:       env(envRules, ""),
 		stateFile:       env(envStateFile, ""),
 		historyFile:     env(envHistoryFile, ""),
@@ -280,7 +288,7 @@ func certificates(value string) error {
 	return nil
 }
 
-// keyPairOf checks a client certificate and its key together: one without the other would be passed over silently.
+// keyPairOf checks a certificate and its key together: one without the other would be passed over silently.
 func keyPairOf(certVar, keyVar string) func(string) error {
 	return func(string) error {
 		certFile, keyFile := env(certVar, ""), env(keyVar, "")

@@ -73,6 +73,7 @@ func TestReadEnvRefusesWrongValues(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", notPEM, "there is none in it"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", notPEM + ".absent", "no such file"},
 		{"OTEL_EXPORTER_OTLP_CLIENT_KEY", notPEM, "both set, or neither"},
+		{"OTELNET_ADMIN_CERT", notPEM, "OTELNET_ADMIN_CERT and OTELNET_ADMIN_KEY both set, or neither"},
 		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta", "allowed: cumulative, delta, lowmemory"},
 		{"OTEL_METRICS_EXEMPLAR_FILTER", "on", "allowed: always_on, always_off, trace_based"},
 		{"OTEL_TRACES_SAMPLER", "half", "allowed: always_on"},

@@ -38,6 +38,8 @@ type config struct {
 	historyFile      string
 	adminAddr        string
 	adminToken       string
+	adminCert        string
+	adminKey         string
 	tick             time.Duration
 	views            []sdkmetric.View
 	metricExporter   sdkmetric.Exporter
@@ -100,6 +102,13 @@ func WithAdminAddr(addr string) Option {
 // at /login. It wins over OTELNET_ADMIN_TOKEN.
 func WithAdminToken(token string) Option {
 	return optionFunc(func(c *config) { c.adminToken = token })
+}
+
+// WithAdminTLS makes the admin server speak HTTPS alone, with this certificate and key, both PEM files. They are read by
+// Start, where a pair that cannot be used is an error, and again when they change. It wins over OTELNET_ADMIN_CERT and
+// OTELNET_ADMIN_KEY; "" for both leaves the server with plain HTTP.
+func WithAdminTLS(certFile, keyFile string) Option {
+	return optionFunc(func(c *config) { c.adminCert, c.adminKey = certFile, keyFile })
 }
 
 // WithTick sets how often the rules are evaluated and the history is extended. Default [DefaultTick]; at least 100 ms.

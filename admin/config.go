@@ -20,8 +20,12 @@ type Config struct {
 	Addr string
 	// Token, where set, must come with each request except /healthz: as "Authorization: Bearer TOKEN", as the password of HTTP
 	// basic authentication (go tool pprof http://x:TOKEN@host/…), or by visiting /login?token=TOKEN once in a browser. At least
-	// 16 bytes. The connection is not encrypted; put a TLS proxy before it where that matters.
+	// 16 bytes. Without CertFile the connection is not encrypted.
 	Token string
+	// CertFile and KeyFile, set together, are PEM files of a certificate and its key: the server then speaks HTTPS alone, TLS 1.2
+	// or newer, with HTTP/2. They are read by New, and again within ten seconds of a change, so a renewed certificate needs no
+	// restart; while the files do not fit together, the last good pair is served.
+	CertFile, KeyFile string
 	// AllowedHosts are further host names, without port, under which requests may come: the name of a proxy or of a container.
 	AllowedHosts []string
 
@@ -66,6 +70,9 @@ func (c *Config) check() error {
 	}
 	if c.Token != "" && len(c.Token) < minToken {
 		errs = append(errs, fmt.Errorf("admin: token of %d bytes: want at least %d", len(c.Token), minToken))
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		errs = append(errs, fmt.Errorf("admin: certificate %q with key %q: set both for HTTPS, or neither", c.CertFile, c.KeyFile))
 	}
 	if c.History == nil {
 		errs = append(errs, errors.New("admin: Config.History is nil: the page has nothing to show"))

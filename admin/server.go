@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,8 @@ type Server struct {
 	http   *http.Server
 	hub    *hub
 	page   *page
-	cookie string // what a browser holds after /login
+	cookie string       // what a browser holds after /login
+	cert   *certificate // nil without TLS
 
 	stop     context.CancelFunc // ends streams and profiles
 	inFlight atomic.Int64
@@ -47,8 +49,14 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: read the embedded page: %w", err)
 	}
+	var cert *certificate
+	if cfg.CertFile != "" {
+		if cert, err = loadCertificate(cfg.CertFile, cfg.KeyFile); err != nil {
+			return nil, err
+		}
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, page: pg, stop: stop, cookie: cookieValue(cfg.Token)}
+	s := &Server{cfg: cfg, page: pg, stop: stop, cookie: cookieValue(cfg.Token), cert: cert}
 	s.hub = newHub(ctx, cfg.History, s.encodeTick, cfg.OnViewer)
 	s.http = &http.Server{
 		Handler:           s.guard(s.routes()),
@@ -65,6 +73,9 @@ func New(cfg Config) (*Server, error) {
 // smallSendBuffer keeps what a viewer has not read in tens of kilobytes: the kernel would let it grow to megabytes on loopback
 // before a write blocks and the viewer's slowness shows.
 func smallSendBuffer(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(64 << 10) // without it a slow viewer is only found later
 	}
@@ -84,8 +95,13 @@ func (s *Server) Start() error {
 		return fmt.Errorf("admin: listen on %s: %w", s.cfg.Addr, err)
 	}
 	s.ln = ln
+	serve := s.http.Serve
+	if s.cert != nil {
+		s.http.TLSConfig = &tls.Config{GetCertificate: s.cert.get, MinVersion: tls.VersionTLS12}
+		serve = func(ln net.Listener) error { return s.http.ServeTLS(ln, "", "") }
+	}
 	s.wg.Go(func() {
-		_ = s.http.Serve(ln) // always an error; the one after Shutdown is expected, another ends the page and nothing else
+		_ = serve(ln) // always an error; the one after Shutdown is expected, another ends the page and nothing else
 	})
 	return nil
 }
@@ -100,7 +116,7 @@ func (s *Server) Addr() net.Addr {
 	return s.ln.Addr()
 }
 
-// URL returns where the page is, for a person: "http://127.0.0.1:6060/". "" before Start. When the server listens on all
+// URL returns where the page is, for a person: "http://127.0.0.1:6060/", or with https. "" before Start. When the server listens on all
 // interfaces the host is localhost.
 func (s *Server) URL() string {
 	addr, ok := s.Addr().(*net.TCPAddr)
@@ -111,7 +127,11 @@ func (s *Server) URL() string {
 	if addr.IP.IsUnspecified() {
 		host = "localhost"
 	}
-	return fmt.Sprintf("http://%s/", net.JoinHostPort(host, fmt.Sprint(addr.Port)))
+	scheme := "http"
+	if s.cert != nil {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s/", scheme, net.JoinHostPort(host, fmt.Sprint(addr.Port)))
 }
 
 // Viewers returns how many streams are open.

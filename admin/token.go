@@ -9,7 +9,13 @@ import (
 	"strings"
 )
 
-const cookieName = "otelnet_admin"
+// cookieName is the cookie's name; over TLS the prefix makes browsers refuse one that was set without it.
+func (s *Server) cookieName() string {
+	if s.cert != nil {
+		return "__Host-otelnet_admin"
+	}
+	return "otelnet_admin"
+}
 
 // cookieValue is derived from the token, so that the server keeps no sessions and the browser does not hold the token itself.
 func cookieValue(token string) string {
@@ -29,7 +35,7 @@ func (s *Server) authorized(r *http.Request) bool {
 	if _, password, ok := r.BasicAuth(); ok {
 		return same(password, s.cfg.Token)
 	}
-	c, err := r.Cookie(cookieName)
+	c, err := r.Cookie(s.cookieName())
 	return err == nil && same(c.Value, s.cookie)
 }
 
@@ -47,7 +53,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		http.SetCookie(w, &http.Cookie{
-			Name: cookieName, Value: s.cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: 30 * 24 * 3600,
+			Name: s.cookieName(), Value: s.cookie, Path: "/", MaxAge: 30 * 24 * 3600,
+			HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.cert != nil,
 		})
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

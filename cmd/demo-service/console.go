@@ -59,6 +59,11 @@ func (c *console) introduce(s scene) {
 	if s.token {
 		curl += `-H "Authorization: Bearer $OTELNET_ADMIN_TOKEN" `
 	}
+	pprof := s.page
+	if rest, ok := strings.CutPrefix(s.page, "https://"); ok { // the certificate may well be of the user's own making
+		curl += "-k "
+		pprof = "https+insecure://" + rest
+	}
 	if s.page != "" {
 		row("page", s.page)
 	}
@@ -75,7 +80,7 @@ func (c *console) introduce(s scene) {
 		row("", curl+"'"+s.page+"api/connections?limit=5&sort=-sentBytes'")
 	}
 	if s.page != "" && !s.token { // go tool pprof has no way to send one
-		row("", "go tool pprof -top '"+s.page+"debug/pprof/profile?seconds=5'")
+		row("", "go tool pprof -top '"+pprof+"debug/pprof/profile?seconds=5'")
 	}
 	b.WriteString("\n  ")
 	if s.load > 0 {

@@ -30,6 +30,11 @@ func TestIntroduction(t *testing.T) {
 			[]string{"go tool pprof"},
 		},
 		{
+			"over TLS", func(s *scene) { s.page = "https://h:4/" },
+			[]string{"curl -k https://h:4/api/v1/alerts", "'https+insecure://h:4/debug/pprof/"},
+			[]string{"http://h:4/"},
+		},
+		{
 			"the service alone", func(s *scene) { *s = scene{http: "h:1", incident: -1} },
 			[]string{"http://h:1/api/data", "waits for your requests"},
 			[]string{"page", "HTTP/2", "echo", "pprof", "incident"},

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"strconv"
@@ -32,7 +33,11 @@ func top(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	client := &topClient{base: set.base, token: os.Getenv("OTELNET_ADMIN_TOKEN")}
+	transport, err := trusting(os.Getenv("OTELNET_ADMIN_CERT"))
+	if err != nil {
+		return err
+	}
+	client := &topClient{base: set.base, token: os.Getenv("OTELNET_ADMIN_TOKEN"), http: http.Client{Transport: transport}}
 	ctx := context.Background()
 	first, err := client.fetch(ctx, set.filter)
 	if err != nil {
