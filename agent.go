@@ -137,7 +137,7 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 	if err != nil {
 		return err
 	}
-	if a.runtime, err = runtimemetrics.Start(runtimemetrics.WithMeterProvider(a.metrics.provider)); err != nil {
+	if a.runtime, err = a.metrics.startRuntime(); err != nil {
 		return err
 	}
 	rules.MeterProvider = a.metrics.provider

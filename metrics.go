@@ -27,6 +27,8 @@ type metricPipeline struct {
 	tick     collector    // what the tick collects from
 	outage   *outage      // nil where nothing is pushed
 	scrape   http.Handler // nil unless the prometheus exporter is on
+	runtime  *runtimemetrics.Producer
+	started  bool // runtime gives all that runtimemetrics.Start would
 }
 
 // collector is the part of a reader that the tick needs.
@@ -39,38 +41,40 @@ func newMetricPipeline(
 	ctx context.Context, c config, s settings, res *resource.Resource, rules alertproc.Config, tracing bool,
 ) (*metricPipeline, error) {
 	p := &metricPipeline{}
+	chosen := views(c.views, rules, s.exponential)
+	pushed, err := newMetricExporter(ctx, c, s)
+	if err != nil {
+		return nil, err
+	}
+	p.runtime, p.started = newRuntimeProducer(chosen, pushed)
+	produced := sdkmetric.WithProducer(p.runtime)
 	var readers []sdkmetric.Reader
 	switch {
-	case c.metricExporter == nil && s.metricsExporter == exporterPrometheus:
+	case pushed == nil && s.metricsExporter == exporterPrometheus:
 		registry := prometheus.NewRegistry()
-		exporter, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithProducer(runtimemetrics.NewProducer()))
+		exporter, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithProducer(p.runtime))
 		if err != nil {
 			return nil, fmt.Errorf("agent: prometheus exporter: %w", err)
 		}
 		p.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
 		p.tick, readers = exporter, append(readers, exporter)
-	case c.metricExporter == nil && s.metricsExporter == exporterNone:
-		reader := newManualReader()
+	case pushed == nil:
+		reader := sdkmetric.NewManualReader(produced)
 		p.tick, readers = reader, append(readers, reader)
 	default:
-		exporter, err := newMetricExporter(ctx, c, s)
-		if err != nil {
-			return nil, err
-		}
 		p.outage = &outage{signal: "metrics", logger: c.log}
-		reader := sdkmetric.NewPeriodicReader(metricExporter{exporter, p.outage},
-			sdkmetric.WithProducer(runtimemetrics.NewProducer()))
+		reader := sdkmetric.NewPeriodicReader(metricExporter{pushed, p.outage}, produced)
 		p.tick, readers = reader, append(readers, reader)
-		if hasDelta(exporter) {
+		if hasDelta(pushed) {
 			// A collection under delta temporality takes the interval away from the export.
-			own := newManualReader()
+			own := sdkmetric.NewManualReader(produced)
 			p.tick, readers = own, append(readers, own)
 		}
 	}
 	opts := []sdkmetric.Option{
 		sdkmetric.WithResource(res),
 		sdkmetric.WithCardinalityLimit(c.cardinalityLimit),
-		sdkmetric.WithView(views(c.views, rules, s.exponential)...),
+		sdkmetric.WithView(chosen...),
 	}
 	for _, r := range readers {
 		opts = append(opts, sdkmetric.WithReader(r))
@@ -83,17 +87,25 @@ func newMetricPipeline(
 	return p, nil
 }
 
-func newManualReader() *sdkmetric.ManualReader {
-	return sdkmetric.NewManualReader(sdkmetric.WithProducer(runtimemetrics.NewProducer()))
+// startRuntime makes the provider report the Go runtime, where the producer does not do so already.
+func (p *metricPipeline) startRuntime() (*runtimemetrics.Collector, error) {
+	opts := []runtimemetrics.Option{runtimemetrics.WithMeterProvider(p.provider)}
+	if p.started {
+		opts = append(opts, runtimemetrics.WithProducer(p.runtime))
+	}
+	return runtimemetrics.Start(opts...)
 }
 
-// newMetricExporter returns the exporter of the option or the one the environment chooses. None connects yet.
+// newMetricExporter returns the exporter of the option or the one the environment chooses, nil where nothing is pushed.
+// None connects yet.
 func newMetricExporter(ctx context.Context, c config, s settings) (sdkmetric.Exporter, error) {
 	var exporter sdkmetric.Exporter
 	var err error
 	switch {
 	case c.metricExporter != nil:
 		return c.metricExporter, nil
+	case s.metricsExporter == exporterPrometheus || s.metricsExporter == exporterNone:
+		return nil, nil
 	case s.metricsExporter == exporterConsole:
 		exporter, err = stdoutmetric.New()
 	case s.metricsProtocol == protocolHTTPProtobuf:

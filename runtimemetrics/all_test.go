@@ -2,6 +2,9 @@ package runtimemetrics
 
 import (
 	"context"
+	"errors"
+	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"sync"
 	"testing"
@@ -140,5 +143,68 @@ func BenchmarkProduceAll(b *testing.B) {
 				reader.Collect(context.Background(), &rm)
 			}
 		})
+	}
+}
+
+func TestProducerInPlaceOfStart(t *testing.T) {
+	p := allIn(containerRoot(t))
+	reader, provider := newReader(t, sdkmetric.WithProducer(p))
+	opts := []Option{WithMeterProvider(provider), WithProducer(p)}
+	c, err := Start(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := collect(t, reader) // which fails if a metric comes twice
+	if len(got) < 25 {
+		t.Errorf("only %d metrics", len(got))
+	}
+	if _, err := Start(WithMeterProvider(provider)); !errors.Is(err, ErrStarted) {
+		t.Errorf("second Start: got %v, want ErrStarted", err)
+	}
+	for range 2 {
+		if err := c.Stop(); err != nil {
+			t.Errorf("Stop: %v", err)
+		}
+	}
+	if got := len(collect(t, reader)); got != len(histograms()) {
+		t.Errorf("%d metrics after Stop, want the %d histograms", got, len(histograms()))
+	}
+	for name, p := range map[string]*Producer{"stopped": p, "without WithAll": NewProducer()} {
+		if _, err := Start(WithMeterProvider(provider), WithProducer(p)); err == nil {
+			t.Errorf("a producer %s was accepted", name)
+		}
+	}
+	startTest(t, WithMeterProvider(provider)) // nothing of the others remains
+	mustValue(t, collect(t, reader), "go.goroutine.count")
+}
+
+// A collect that stopped the world would show in the runtime's own histogram of pauses, as runtime.ReadMemStats does.
+func TestCollectStopsNoWorld(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	reader, provider := newReader(t, sdkmetric.WithProducer(NewProducer()))
+	startTest(t, WithMeterProvider(provider))
+	samples := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}, {Name: "/sched/pauses/total/gc:seconds"}}
+	pauses := func() (n uint64) {
+		metrics.Read(samples)
+		for _, s := range samples {
+			for _, count := range s.Value.Float64Histogram().Counts {
+				n += count
+			}
+		}
+		return n
+	}
+	before := pauses()
+	const collects = 200
+	for range collects {
+		collect(t, reader)
+	}
+	if got := pauses() - before; got >= collects/10 { // a few may be others'
+		t.Errorf("the world was stopped %d times in %d collects, want never", got, collects)
+	}
+	before = pauses()
+	var ms runtime.MemStats
+	runtime.ReadMemStats(&ms)
+	if pauses() == before {
+		t.Error("runtime.ReadMemStats stopped nothing: this test could not fail")
 	}
 }

@@ -15,12 +15,15 @@ import (
 // two, and every value would be twice what it is.
 var ErrStarted = errors.New("runtimemetrics: already started on this meter provider")
 
+var errHistogramsOnly = errors.New("runtimemetrics: WithProducer: the producer gives histograms only, allowed: one made WithAll and not stopped")
+
 // Collector reports the runtime, the process and its container at each collect until it is stopped. Its methods are safe
 // for concurrent use.
 type Collector struct {
 	provider      metric.MeterProvider
 	runtime       *runtimeReader
 	system        *systemReader // nil WithoutProcess
+	producer      *Producer     // WithProducer, which then has both of the above
 	registrations []metric.Registration
 
 	stopOnce sync.Once
@@ -36,8 +39,14 @@ func Start(opts ...Option) (*Collector, error) {
 
 // start reports only what available has, which tests use to play another Go version.
 func start(cfg config, available []metrics.Description) (*Collector, error) {
+	if cfg.producer != nil && !cfg.producer.gives() {
+		return nil, errHistogramsOnly
+	}
 	if !claim(cfg.provider) {
 		return nil, ErrStarted
+	}
+	if cfg.producer != nil {
+		return &Collector{provider: cfg.provider, producer: cfg.producer}, nil
 	}
 	c := &Collector{provider: cfg.provider}
 	if err := c.register(cfg, available); err != nil {
@@ -59,6 +68,9 @@ func (c *Collector) Stop() error {
 		c.stopErr = errors.Join(errs...)
 		if c.system != nil {
 			c.system.close()
+		}
+		if c.producer != nil {
+			c.producer.stop()
 		}
 		release(c.provider)
 	})

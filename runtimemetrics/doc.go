@@ -17,6 +17,8 @@
 //
 //	sdkmetric.WithProducer(runtimemetrics.NewProducer(runtimemetrics.WithAll()))
 //
+// The agent does so, unless a view matches one of these metrics or the exporter asks for delta temporality.
+//
 // # Metrics
 //
 // Each line is a metric with its kind, unit and the runtime/metrics keys it is computed from. A minus sign before a key
@@ -105,10 +107,13 @@
 //   - the histograms take about 4 µs and 4 allocations;
 //   - the process takes about 5 µs and its container 12 µs, in groups three levels deep, and no allocation: their files
 //     are opened once and read again from the beginning;
-//   - making points of all that costs more than the rest: with [Start] the SDK takes about 1.5 µs and 4 allocations for
-//     each, with [WithAll] it is one allocation a metric.
+//   - making points of all that costs more than the rest. With [Start] the SDK takes about 1.5 µs and 4 allocations for
+//     each: it forgets every observed series after a collect and makes it anew in the next. With [WithAll] it is one
+//     allocation a metric, which no producer can save: metricdata.Metrics holds an interface value, and whoever collects
+//     may keep it.
 //
-// All of the runtime in one collect, points included, is 15 µs and 29 allocations with WithAll and WithoutProcess.
+// All of the runtime in one collect, points included, is 15 µs and 29 allocations with WithAll and WithoutProcess, 35 µs
+// and 33 allocations with WithAll; with Start 89 µs and 199 allocations.
 package runtimemetrics
 
 // ScopeName is the instrumentation scope of everything this package reports.

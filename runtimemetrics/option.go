@@ -38,8 +38,9 @@ type config struct {
 	provider       metric.MeterProvider
 	details        bool
 	withoutProcess bool
-	all            bool   // what Start reports, by the producer
-	root           string // of the file system; tests play other machines with it
+	all            bool      // what Start reports, by the producer
+	producer       *Producer // which reports in place of Start
+	root           string    // of the file system; tests play other machines with it
 }
 
 func newConfig(opts []Option) config {
@@ -83,8 +84,16 @@ func WithoutProcess() CommonOption {
 	return commonOption(func(c *config) { c.withoutProcess = true })
 }
 
+// WithProducer tells [Start] that p, made [WithAll] and given to every reader of the provider, already reports all that
+// Start would. Start then registers nothing. What it does is to refuse, as ever, a second Start on the same provider,
+// which would report everything twice; and Stop ends what p gives, but for the histograms. Nil means no producer; one
+// without WithAll is an error. Other options have no effect beside it, but for [WithMeterProvider].
+func WithProducer(p *Producer) Option {
+	return startOption(func(c *config) { c.producer = p })
+}
+
 // WithAll makes the [Producer] give everything in the package comment. It takes the place of [Start], which must be left
-// out for the same reader, or each metric comes twice. The SDK is then not asked to make points, which costs more than
+// out for the same reader or be told by [WithProducer], or each metric comes twice. The SDK is then not asked to make points, which costs more than
 // all readings together; its views do not see the metrics either.
 func WithAll() ProducerOption {
 	return producerOption(func(c *config) { c.all = true })

@@ -69,6 +69,25 @@ func (p *Producer) addAll(cfg config, available []metrics.Description) {
 	}
 }
 
+// gives tells whether p gives everything now.
+func (p *Producer) gives() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all != nil
+}
+
+// stop leaves p with its histograms.
+func (p *Producer) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, from := range p.all {
+		if system, ok := from.source.(*systemReader); ok {
+			system.close()
+		}
+	}
+	p.all = nil
+}
+
 func (p *Producer) read() {
 	if p.all == nil {
 		readSamples(p.samples)
