@@ -30,7 +30,8 @@ func TestArrows(t *testing.T) {
 		{"runtimemetrics", nil, []string{exporters, grpc}},
 		{"alertproc", nil, []string{exporters, grpc, "net/http/pprof"}},
 		{"history", nil, []string{exporters, grpc}},
-		{"admin", rooms("history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
+		{"capture", rooms("history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
+		{"admin", rooms("capture", "history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
 	}
 	for _, test := range tests {
 		t.Run(test.pkg, func(t *testing.T) {

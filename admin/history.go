@@ -2,7 +2,6 @@ package admin
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,7 +29,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("view") == "page" {
 		dropSums(&res)
 	}
-	send(w, r, appendHistory(nil, res))
+	send(w, r, res.AppendJSON(nil))
 }
 
 // historyQuery reads the parameters of /api/history.
@@ -148,95 +147,4 @@ func (s *Server) parseStep(v url.Values, q history.Query, now time.Time) (time.D
 		}
 	}
 	return steps[len(steps)-1], nil
-}
-
-// appendHistory appends res as JSON. By hand, for two reasons: NaN must become null, and a tick is encoded once a second.
-func appendHistory(dst []byte, res history.Result) []byte {
-	dst = append(dst, `{"start":`...)
-	if res.Start.IsZero() {
-		dst = append(dst, "null"...)
-	} else {
-		dst = strconv.AppendInt(dst, res.Start.UnixMilli(), 10)
-	}
-	dst = append(dst, `,"times":[`...)
-	for i, t := range res.Times {
-		dst = comma(dst, i)
-		dst = strconv.AppendInt(dst, t.UnixMilli(), 10)
-	}
-	dst = append(dst, `],"gaps":[`...)
-	for i, g := range res.Gaps {
-		dst = comma(dst, i)
-		dst = fmt.Appendf(dst, "[%d,%d]", g.From.UnixMilli(), g.To.UnixMilli())
-	}
-	dst = append(dst, `],"series":[`...)
-	for i := range res.Series {
-		dst = comma(dst, i)
-		dst = appendSeries(dst, &res.Series[i])
-	}
-	return append(dst, `]}`...)
-}
-
-func appendSeries(dst []byte, sr *history.Series) []byte {
-	dst = append(dst, `{"metric":`...)
-	dst = appendText(dst, sr.Metric)
-	dst = append(dst, `,"unit":`...)
-	dst = appendText(dst, sr.Unit)
-	dst = append(dst, `,"kind":"`...)
-	dst = append(dst, sr.Kind.String()...)
-	dst = append(dst, `","attributes":`...)
-	dst = appendJSON(dst, sr.Attributes)
-	dst = append(dst, `,"values":`...)
-	dst = appendNumbers(dst, sr.Values)
-	if sr.Sums != nil {
-		dst = append(dst, `,"sums":`...)
-		dst = appendNumbers(dst, sr.Sums)
-	}
-	if sr.Buckets != nil {
-		dst = append(dst, `,"bounds":`...)
-		dst = appendNumbers(dst, sr.Bounds)
-		dst = append(dst, `,"buckets":[`...)
-		for b, column := range sr.Buckets {
-			dst = comma(dst, b)
-			dst = appendCounts(dst, column)
-		}
-		dst = append(dst, ']')
-	}
-	return append(dst, '}')
-}
-
-func comma(dst []byte, i int) []byte {
-	if i > 0 {
-		dst = append(dst, ',')
-	}
-	return dst
-}
-
-func appendNumbers(dst []byte, values []float64) []byte {
-	dst = append(dst, '[')
-	for i, v := range values {
-		dst = comma(dst, i)
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			dst = append(dst, "null"...)
-		} else {
-			dst = strconv.AppendFloat(dst, v, 'g', -1, 64)
-		}
-	}
-	return append(dst, ']')
-}
-
-// appendCounts writes a column of a bucket; one that is all zero, as most are, becomes [].
-func appendCounts(dst []byte, column []uint64) []byte {
-	dst = append(dst, '[')
-	end := len(dst)
-	for i, n := range column {
-		dst = comma(dst, i)
-		dst = strconv.AppendUint(dst, n, 10)
-		if n > 0 {
-			end = 0
-		}
-	}
-	if end > 0 {
-		dst = dst[:end]
-	}
-	return append(dst, ']')
 }

@@ -10,5 +10,3 @@ func appendJSON(dst []byte, v any) []byte {
 	}
 	return append(dst, body...)
 }
-
-func appendText(dst []byte, text string) []byte { return appendJSON(dst, text) }

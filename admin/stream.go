@@ -122,7 +122,7 @@ func (v viewer) event(name, id string, data []byte) error {
 func (s *Server) encodeTick(res history.Result) []byte {
 	dropSums(&res)
 	dst := append([]byte(nil), `{"history":`...)
-	dst = appendHistory(dst, res)
+	dst = res.AppendJSON(dst)
 	dst = append(dst, `,"alerts":`...)
 	dst = appendJSON(dst, s.activeAlerts())
 	return append(dst, '}')

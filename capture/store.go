@@ -1,0 +1,209 @@
+package capture
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// idForm is what the name of a capture looks like; nothing else in the directory is ours.
+var idForm = regexp.MustCompile(`^\d{8}T\d{6}Z(-[A-Za-z0-9_]{1,40})?-[0-9a-f]{4}$`)
+
+// maxManifest bounds what is read as a manifest.
+const maxManifest = 1 << 20
+
+// temporary is the ending of a file that is not whole yet.
+const temporary = ".tmp"
+
+// store is the directory of captures. It can reach nothing outside of it. Safe for concurrent use, as far as callers
+// write different files.
+type store struct{ root *os.Root }
+
+// openStore opens dir, making it if needed.
+func openStore(dir string) (*store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("capture: make the directory: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("capture: open the directory: %w", err)
+	}
+	return &store{root}, nil
+}
+
+func (s *store) close() { _ = s.root.Close() } // a handle for reading and naming; nothing is lost with it
+
+// probe says why nothing could be stored now.
+func (s *store) probe() error {
+	const name = ".probe" + temporary
+	defer func() { _ = s.root.Remove(name) }()
+	if err := s.root.WriteFile(name, []byte("otelnet"), 0o600); err != nil {
+		return fmt.Errorf("capture: nothing can be stored in %s: %w", s.root.Name(), err)
+	}
+	return nil
+}
+
+// scan returns the manifests that are there, oldest first. What an ended process left half done is set to interrupted,
+// and what has no manifest is removed once it is too old to belong to a process that lives.
+func (s *store) scan(now time.Time) ([]Manifest, error) {
+	dir, err := s.root.Open(".")
+	if err != nil {
+		return nil, fmt.Errorf("capture: read the directory: %w", err)
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("capture: read the directory: %w", err)
+	}
+	slices.Sort(names) // by time
+	var all []Manifest
+	for _, name := range names {
+		if !idForm.MatchString(name) {
+			continue
+		}
+		m, err := s.read(name)
+		if err == nil {
+			all = append(all, m)
+			continue
+		}
+		if info, statErr := s.root.Lstat(name); statErr == nil && now.Sub(info.ModTime()) > time.Minute {
+			_ = s.remove(name) // if it stays, the next process finds it again
+		}
+	}
+	return all, nil
+}
+
+// read reads a manifest and believes of it only what it can check.
+func (s *store) read(id string) (Manifest, error) {
+	var m Manifest
+	f, err := s.root.Open(id + "/" + ManifestFile)
+	if err != nil {
+		return m, err
+	}
+	defer f.Close()
+	body, err := io.ReadAll(io.LimitReader(f, maxManifest))
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m, err
+	}
+	if m.ID != id {
+		return m, fmt.Errorf("capture: the manifest of %s is that of %.80q", id, m.ID)
+	}
+	if m.State != StateDone {
+		m.State = StateInterrupted
+	}
+	m.Artefacts = slices.DeleteFunc(m.Artefacts, func(a Artefact) bool { return a.Kind.File() == "" })
+	for i := range m.Artefacts {
+		a := &m.Artefacts[i]
+		a.File = a.Kind.File()
+		if a.Status != StatusOK {
+			a.Size = 0
+			continue
+		}
+		info, err := s.root.Lstat(id + "/" + a.File)
+		if err != nil || !info.Mode().IsRegular() {
+			a.Status, a.Why, a.Size = StatusFailed, "the file is gone", 0
+			continue
+		}
+		a.Size = info.Size()
+	}
+	return m, nil
+}
+
+// create makes the directory of a capture.
+func (s *store) create(id string) error { return s.root.Mkdir(id, 0o700) }
+
+// remove removes a capture.
+func (s *store) remove(id string) error {
+	if !idForm.MatchString(id) {
+		return fmt.Errorf("capture: %.80q is no capture", id)
+	}
+	return s.root.RemoveAll(id)
+}
+
+// open opens a stored file for reading.
+func (s *store) open(id, file string) (io.ReadSeekCloser, error) {
+	return s.root.Open(id + "/" + file)
+}
+
+// write stores a file as a whole or not at all. At most limit bytes are written, and none after ctx has ended.
+func (s *store) write(ctx context.Context, id, file string, limit int64, fill func(io.Writer) error) (size int64, err error) {
+	name := id + "/" + file
+	f, err := s.root.OpenFile(name+temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	w := &boundedWriter{ctx: ctx, to: f, limit: limit}
+	err = fill(w)
+	if w.err != nil {
+		err = w.err // the cause; what filled it may have put its own words around it, or none
+	}
+	err = errors.Join(err, f.Close()) // some file systems tell only here that they are full
+	if err == nil {
+		err = s.root.Rename(name+temporary, name)
+	}
+	if err != nil {
+		_ = s.root.Remove(name + temporary)
+		return 0, err
+	}
+	return w.written, nil
+}
+
+// writeManifest stores m.
+func (s *store) writeManifest(m Manifest) error {
+	body, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = s.write(context.Background(), m.ID, ManifestFile, maxManifest, func(w io.Writer) error {
+		_, err := w.Write(append(body, '\n'))
+		return err
+	})
+	return err
+}
+
+// boundedWriter is a file that may not grow beyond a limit. Its first error stays.
+type boundedWriter struct {
+	ctx     context.Context
+	to      io.Writer
+	limit   int64
+	written int64
+	err     error
+}
+
+func (w *boundedWriter) Write(p []byte) (int, error) {
+	if w.err == nil && w.ctx.Err() != nil {
+		w.err = context.Cause(w.ctx)
+	}
+	if w.err == nil && w.written+int64(len(p)) > w.limit {
+		w.err = fmt.Errorf("larger than the %s that are left for this capture", mebibytes(w.limit))
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.to.Write(p)
+	w.written += int64(n)
+	w.err = err
+	return n, err
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// plainly is an error's text for a manifest: without the operation and path, which say nothing to the reader.
+func plainly(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Op + ": " + p.Err.Error()
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}
