@@ -150,6 +150,7 @@ func BenchmarkHandler(b *testing.B) {
 	}{
 		{"bare", mux},
 		{"otelnet", NewHandler(mux, "bench", m.option())},
+		{"labels", NewHandler(mux, "bench", m.option(), WithProfileLabels())},
 		{"otelhttp", otelhttp.NewHandler(mux, "bench", otelhttp.WithMeterProvider(m.provider))},
 	} {
 		b.Run(tt.name, func(b *testing.B) {

@@ -40,12 +40,18 @@ func NewHandler(h http.Handler, operation string, opts ...HandlerOption) http.Ha
 	if h == nil {
 		h = http.DefaultServeMux
 	}
+	var labels *labelHandler
+	if c.profileLabels {
+		labels = newLabelHandler(h)
+		h = labels
+	}
 
 	hd := &handler{
 		next:      h,
 		scope:     scopeFor(c.meterProvider),
 		sizes:     c.bodySizes && !c.otelHTTPMetrics,
 		durations: !c.otelHTTPMetrics,
+		labels:    labels,
 	}
 	hd.active[schemeHTTP] = hd.scope.activeRequests(SideServer, join(c.attrs, semconv.URLScheme("http")))
 	hd.active[schemeHTTPS] = hd.scope.activeRequests(SideServer, join(c.attrs, semconv.URLScheme("https")))
@@ -72,7 +78,8 @@ type handler struct {
 	sizes     bool
 	durations bool
 	tracing   lazyTracing[http.Handler]
-	always    http.Handler // otelhttp, if it has to record too
+	always    http.Handler  // otelhttp, if it has to record too
+	labels    *labelHandler // nil without profile labels
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -69,6 +69,7 @@ type config struct {
 	serverAddress   string
 	serverPort      int
 	bodySizes       bool
+	profileLabels   bool
 	otelHTTPMetrics bool
 	otelHTTPOptions []otelhttp.Option
 	errs            []error

@@ -119,12 +119,15 @@ func (h *routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	resp.routing.mount += mountPoint(parent, r)
 	resp.routing.by, resp.routing.given = h, r
-	if h.mux != nil && h.of == nil && responseOf(w) == nil {
-		// The writer is another one: perhaps of http.TimeoutHandler, which answers while the mux is still at work.
+	// The writer may be another one: of http.TimeoutHandler, say, which answers while the mux is still at work.
+	if hidden := responseOf(w) == nil; h.mux != nil && h.of == nil && (hidden || resp.handler.labels != nil) {
 		if _, pattern := h.mux.Handler(r); pattern != "" {
 			early := resp.routing.mount + routePath(pattern)
-			resp.routing.early = &early
-			resp.route.Store(&early)
+			resp.label(r.Context(), early)
+			if hidden {
+				resp.routing.early = &early
+				resp.route.Store(&early)
+			}
 		}
 	}
 	// The pattern is known before the mux calls its handler, so it is there also when that panics.
