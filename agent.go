@@ -23,6 +23,7 @@ import (
 	"github.com/otelnet/agent/alertproc"
 	"github.com/otelnet/agent/history"
 	"github.com/otelnet/agent/runtimemetrics"
+	"github.com/otelnet/agent/spool"
 )
 
 // historyKeep is how far the live page looks back.
@@ -87,6 +88,9 @@ func newConfig(s settings, opts []Option) (config, error) {
 		adminKey:         s.adminKey,
 		stateFile:        s.stateFile,
 		historyFile:      s.historyFile,
+		spoolDir:         s.spoolDir,
+		spoolMaxBytes:    s.spoolMaxBytes,
+		spoolMaxAge:      s.spoolMaxAge,
 		tick:             DefaultTick,
 		cardinalityLimit: DefaultCardinalityLimit,
 	}
@@ -99,6 +103,12 @@ func newConfig(s settings, opts []Option) (config, error) {
 		c.ruleFiles = []string{s.rulesFile}
 	}
 	var errs []error
+	if c.spoolMaxBytes < spool.MinMaxBytes {
+		errs = append(errs, fmt.Errorf("WithSpoolMaxBytes(%d): allowed: %d or more", c.spoolMaxBytes, spool.MinMaxBytes))
+	}
+	if c.spoolMaxAge <= 0 {
+		errs = append(errs, fmt.Errorf("WithSpoolMaxAge(%v): allowed: more than 0", c.spoolMaxAge))
+	}
 	if c.tick < 100*time.Millisecond {
 		errs = append(errs, fmt.Errorf("WithTick(%v): allowed: 100ms or more", c.tick))
 	}
@@ -240,10 +250,10 @@ func (a *Agent) ForceFlush(ctx context.Context) error {
 	defer cancel()
 	errs := []error{a.metrics.provider.ForceFlush(ctx)}
 	if a.tracer != nil {
-		errs = append(errs, a.tracer.ForceFlush(ctx), a.traceOut.last())
+		errs = append(errs, a.tracer.ForceFlush(ctx), a.traceOut.flush(ctx))
 	}
 	if a.metrics.outage != nil {
-		errs = append(errs, a.metrics.outage.last())
+		errs = append(errs, a.metrics.outage.flush(ctx))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("agent: flush: %w", err)
@@ -284,7 +294,7 @@ func (a *Agent) stop(ctx context.Context) error {
 	}
 	if a.tracer != nil {
 		parts = append(parts, part{"traces", func(ctx context.Context) error {
-			return errors.Join(a.tracer.Shutdown(ctx), a.traceOut.last())
+			return errors.Join(a.tracer.Shutdown(ctx), a.traceOut.undelivered())
 		}})
 	}
 	errs = append(errs, finish(ctx, parts...))

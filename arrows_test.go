@@ -30,6 +30,7 @@ func TestArrows(t *testing.T) {
 		{"runtimemetrics", nil, []string{exporters, grpc}},
 		{"alertproc", nil, []string{exporters, grpc, "net/http/pprof"}},
 		{"history", nil, []string{exporters, grpc}},
+		{"spool", nil, []string{sdk, exporters}},
 		{"capture", rooms("history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
 		{"admin", rooms("capture", "history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
 	}

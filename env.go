@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelnet/agent/spool"
 )
 
 // The variables that the agent itself acts on. The others of envVars are read by the SDK and its exporters, which skip
@@ -34,6 +36,9 @@ const (
 	envRules           = "OTELNET_RULES"
 	envStateFile       = "OTELNET_STATE_FILE"
 	envHistoryFile     = "OTELNET_HISTORY_FILE"
+	envSpoolDir        = "OTELNET_SPOOL_DIR"
+	envSpoolMaxBytes   = "OTELNET_SPOOL_MAX_BYTES"
+	envSpoolMaxAge     = "OTELNET_SPOOL_MAX_AGE"
 )
 
 // Values of the exporter and protocol variables.
@@ -66,6 +71,9 @@ type settings struct {
 	rulesFile       string
 	stateFile       string
 	historyFile     string
+	spoolDir        string
+	spoolMaxBytes   int64
+	spoolMaxAge     time.Duration
 }
 
 // envVar is a variable and what it accepts. A check answers nil, or what is allowed.
@@ -105,6 +113,9 @@ var envVars = slices.Concat(
 		{name: envRules, check: anything},
 		{name: envStateFile, check: anything},
 		{name: envHistoryFile, check: anything},
+		{name: envSpoolDir, check: anything},
+		{name: envSpoolMaxBytes, check: bytesFrom(spool.MinMaxBytes)},
+		{name: envSpoolMaxAge, check: duration},
 	},
 	otlpVars("OTEL_EXPORTER_OTLP_"),
 	otlpVars("OTEL_EXPORTER_OTLP_METRICS_"),
@@ -175,6 +186,12 @@ func readEnv() (settings, error) {
 		rulesFile:       env(envRules, ""),
 		stateFile:       env(envStateFile, ""),
 		historyFile:     env(envHistoryFile, ""),
+		spoolDir:        env(envSpoolDir, ""),
+		spoolMaxBytes:   bytesOf(envSpoolMaxBytes, spool.DefaultMaxBytes),
+		spoolMaxAge:     spool.DefaultMaxAge,
+	}
+	if d, err := time.ParseDuration(env(envSpoolMaxAge, "")); err == nil {
+		s.spoolMaxAge = d
 	}
 	s.disabled = strings.EqualFold(env(envSDKDisabled, "false"), "true")
 	return s, nil
@@ -239,6 +256,31 @@ func milliseconds(value string) error {
 func wholeNumber(value string) error {
 	if n, err := strconv.Atoi(value); err != nil || n < -1 {
 		return errors.New("allowed: a whole number, -1 or more")
+	}
+	return nil
+}
+
+// bytesFrom is for sizes.
+func bytesFrom(least int64) func(string) error {
+	return func(value string) error {
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < least {
+			return fmt.Errorf("allowed: a whole number of bytes, %d or more", least)
+		}
+		return nil
+	}
+}
+
+// bytesOf returns a variable that bytesFrom has checked.
+func bytesOf(name string, def int64) int64 {
+	if n, err := strconv.ParseInt(env(name, ""), 10, 64); err == nil {
+		return n
+	}
+	return def
+}
+
+func duration(value string) error {
+	if d, err := time.ParseDuration(value); err != nil || d <= 0 {
+		return errors.New("allowed: a duration such as 90m or 24h, more than 0")
 	}
 	return nil
 }

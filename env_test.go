@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -29,6 +30,8 @@ func TestReadEnvDefaults(t *testing.T) {
 		tracesExporter:  "none",
 		tracesProtocol:  "grpc",
 		propagators:     []string{"tracecontext", "baggage"},
+		spoolMaxBytes:   128 << 20,
+		spoolMaxAge:     24 * time.Hour,
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{})); diff != "" {
 		t.Errorf("settings with nothing set (-want +got):\n%s", diff)
@@ -79,6 +82,10 @@ func TestReadEnvRefusesWrongValues(t *testing.T) {
 		{"OTEL_TRACES_SAMPLER", "half", "allowed: always_on"},
 		{"OTEL_TRACES_SAMPLER_ARG", "NaN", "a number from 0 to 1"},
 		{"OTEL_BSP_MAX_QUEUE_SIZE", "many", "a whole number"},
+		{"OTELNET_SPOOL_MAX_BYTES", "128MiB", "a whole number of bytes, 65536 or more"},
+		{"OTELNET_SPOOL_MAX_BYTES", "1000", "a whole number of bytes, 65536 or more"},
+		{"OTELNET_SPOOL_MAX_AGE", "1d", "a duration such as 90m or 24h"},
+		{"OTELNET_SPOOL_MAX_AGE", "0s", "more than 0"},
 		{"OTEL_RESOURCE_ATTRIBUTES", "team", "key=value pairs"},
 	}
 	for _, test := range tests {

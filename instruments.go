@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -17,8 +19,14 @@ const (
 	metricTickDuration   = "otelnet.agent.tick.duration"
 	metricExports        = "otelnet.agent.exports"
 	metricExportFailures = "otelnet.agent.export.failures"
+	metricSpoolRequests  = "otelnet.agent.spool.requests"
+	metricSpoolSize      = "otelnet.agent.spool.size"
+	metricSpoolSent      = "otelnet.agent.spool.sent"
+	metricSpoolDropped   = "otelnet.agent.spool.dropped"
+	metricSpoolRejected  = "otelnet.agent.spool.rejected"
 
 	attrSignal = attribute.Key("otelnet.signal") // metrics or traces
+	attrReason = attribute.Key("otelnet.reason") // why the spool dropped a request: size, age, refused, corrupt, disk
 )
 
 // tickBounds are for a step that should take microseconds to a few milliseconds.
@@ -63,7 +71,49 @@ func newInstruments(mp metric.MeterProvider, outages ...*outage) (*instruments, 
 	if err != nil {
 		return nil, fmt.Errorf("agent: %s: %w", metricExports, err)
 	}
+	if err := newSpoolInstruments(meter, outages); err != nil {
+		return nil, err
+	}
 	return &instruments{tickDuration: tick}, nil
+}
+
+// newSpoolInstruments creates those of the spools, if there are any.
+func newSpoolInstruments(meter metric.Meter, outages []*outage) error {
+	outages = slices.DeleteFunc(slices.Clone(outages), func(o *outage) bool { return o.spool == nil })
+	if len(outages) == 0 {
+		return nil
+	}
+	requests, err1 := meter.Int64ObservableUpDownCounter(metricSpoolRequests,
+		metric.WithUnit("{request}"), metric.WithDescription("Requests that wait on disk to be sent."))
+	size, err2 := meter.Int64ObservableUpDownCounter(metricSpoolSize,
+		metric.WithUnit("By"), metric.WithDescription("Size of the spool's files."))
+	sent, err3 := meter.Int64ObservableCounter(metricSpoolSent,
+		metric.WithUnit("{request}"), metric.WithDescription("Requests that the receiver took, whether they had to wait or not."))
+	dropped, err4 := meter.Int64ObservableCounter(metricSpoolDropped,
+		metric.WithUnit("{request}"), metric.WithDescription("Requests that are lost, by reason."))
+	rejected, err5 := meter.Int64ObservableCounter(metricSpoolRejected,
+		metric.WithUnit("{item}"), metric.WithDescription("Points or spans that the receiver left out of requests that it took."))
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	_, err := meter.RegisterCallback(func(_ context.Context, obs metric.Observer) error {
+		for _, o := range outages {
+			st, signal := o.spool.Stats(), attrSignal.String(o.signal)
+			with := metric.WithAttributes(signal)
+			obs.ObserveInt64(requests, st.Requests, with)
+			obs.ObserveInt64(size, st.Size, with)
+			obs.ObserveInt64(sent, st.Sent, with)
+			obs.ObserveInt64(rejected, st.Rejected, with)
+			for reason, n := range st.Dropped {
+				obs.ObserveInt64(dropped, n, metric.WithAttributes(signal, attrReason.String(string(reason))))
+			}
+		}
+		return nil
+	}, requests, size, sent, dropped, rejected)
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	return nil
 }
 
 func (i *instruments) ticked(took time.Duration) {

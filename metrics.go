@@ -8,8 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -42,7 +40,7 @@ func newMetricPipeline(
 ) (*metricPipeline, error) {
 	p := &metricPipeline{}
 	chosen := views(c.views, rules, s.exponential)
-	pushed, err := newMetricExporter(ctx, c, s)
+	pushed, kept, err := newMetricExporter(ctx, c, s)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +60,7 @@ func newMetricPipeline(
 		reader := sdkmetric.NewManualReader(produced)
 		p.tick, readers = reader, append(readers, reader)
 	default:
-		p.outage = &outage{signal: "metrics", logger: c.log}
+		p.outage = &outage{signal: signalMetrics, logger: c.log, spool: kept}
 		reader := sdkmetric.NewPeriodicReader(metricExporter{pushed, p.outage}, produced)
 		p.tick, readers = reader, append(readers, reader)
 		if hasDelta(pushed) {
@@ -96,27 +94,23 @@ func (p *metricPipeline) startRuntime() (*runtimemetrics.Collector, error) {
 	return runtimemetrics.Start(opts...)
 }
 
-// newMetricExporter returns the exporter of the option or the one the environment chooses, nil where nothing is pushed.
-// None connects yet.
-func newMetricExporter(ctx context.Context, c config, s settings) (sdkmetric.Exporter, error) {
-	var exporter sdkmetric.Exporter
-	var err error
+// newMetricExporter returns the exporter of the option or the one the environment chooses, nil where nothing is pushed, and the spool
+// below it, nil where there is none. None connects yet.
+func newMetricExporter(ctx context.Context, c config, s settings) (exporter sdkmetric.Exporter, kept *spooled, err error) {
 	switch {
 	case c.metricExporter != nil:
-		return c.metricExporter, nil
+		return c.metricExporter, nil, nil
 	case s.metricsExporter == exporterPrometheus || s.metricsExporter == exporterNone:
-		return nil, nil
+		return nil, nil, nil
 	case s.metricsExporter == exporterConsole:
 		exporter, err = stdoutmetric.New()
-	case s.metricsProtocol == protocolHTTPProtobuf:
-		exporter, err = otlpmetrichttp.New(ctx)
 	default:
-		exporter, err = otlpmetricgrpc.New(ctx)
+		exporter, kept, err = newOTLPMetrics(ctx, c, s.metricsProtocol)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("agent: metrics exporter: %w", err)
+		return nil, nil, fmt.Errorf("agent: metrics exporter: %w", err)
 	}
-	return exporter, nil
+	return exporter, kept, nil
 }
 
 // hasDelta tells whether the exporter asks for delta temporality of any instrument.
@@ -133,7 +127,7 @@ func hasDelta(e sdkmetric.Exporter) bool {
 func (p *metricPipeline) shutdown(ctx context.Context) error {
 	err := p.provider.Shutdown(ctx)
 	if p.outage != nil {
-		err = errors.Join(err, p.outage.last())
+		err = errors.Join(err, p.outage.undelivered())
 	}
 	return err
 }

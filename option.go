@@ -36,6 +36,9 @@ type config struct {
 	notifiers        []alertproc.Notifier
 	stateFile        string
 	historyFile      string
+	spoolDir         string
+	spoolMaxBytes    int64
+	spoolMaxAge      time.Duration
 	adminAddr        string
 	adminToken       string
 	adminCert        string
@@ -89,6 +92,26 @@ func WithStateFile(path string) Option {
 // nothing.
 func WithHistoryFile(path string) Option {
 	return optionFunc(func(c *config) { c.historyFile = path })
+}
+
+// WithSpoolDir keeps what is to go over OTLP on disk, in this directory, while the Collector cannot be reached, and sends it in order when
+// it is back, after a restart too. Each signal has a spool of its own in it. Several processes of one service may share the directory; two
+// services must not. Where nothing goes over OTLP it has no effect. It wins over OTELNET_SPOOL_DIR; "" keeps nothing. A directory
+// that cannot be used is an error of [Start].
+func WithSpoolDir(dir string) Option {
+	return optionFunc(func(c *config) { c.spoolDir = dir })
+}
+
+// WithSpoolMaxBytes bounds each spool's files; the oldest requests give way and are counted. Default [spool.DefaultMaxBytes], 128 MiB,
+// and at least [spool.MinMaxBytes]. It wins over OTELNET_SPOOL_MAX_BYTES.
+func WithSpoolMaxBytes(n int64) Option {
+	return optionFunc(func(c *config) { c.spoolMaxBytes = n })
+}
+
+// WithSpoolMaxAge sets how old a request may be when it is sent; older ones are dropped and counted. Default [spool.DefaultMaxAge], a day. It
+// wins over OTELNET_SPOOL_MAX_AGE.
+func WithSpoolMaxAge(d time.Duration) Option {
+	return optionFunc(func(c *config) { c.spoolMaxAge = d })
 }
 
 // WithAdminAddr turns the admin server on: the live page, its API and pprof, on host:port. Port 0 takes a free one,

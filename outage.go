@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -10,13 +11,22 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/otelnet/agent/spool"
+)
+
+// The signals, as otelnet.signal has them.
+const (
+	signalMetrics = "metrics"
+	signalTraces  = "traces"
 )
 
 // outage watches one signal's exports: it counts them, and writes one line when they begin to fail and one when they
 // work again, however many fail in between.
 type outage struct {
-	signal string // "metrics" or "traces"
+	signal string // signalMetrics or signalTraces
 	logger func() *slog.Logger
+	spool  *spooled // what keeps the exports meanwhile; nil without one
 	ok     atomic.Int64
 	failed atomic.Int64
 
@@ -29,11 +39,22 @@ type outage struct {
 func (o *outage) record(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	var queued *spool.QueuedError
+	kept := errors.As(err, &queued)
+	if kept && queued.Cause == nil {
+		// The receiver answers, and is given what waited before. That neither begins an outage nor ends one.
+		o.ok.Add(1)
+		return
+	}
 	was := o.err
 	o.err = err
 	switch {
 	case err != nil && was == nil:
 		o.since, o.lost = time.Now(), 1
+		if kept {
+			o.logger().Warn("otelnet: export fails, keeping exports on disk", "signal", o.signal, "error", queued.Cause)
+			break
+		}
 		o.logger().Warn("otelnet: export fails, going on without", "signal", o.signal, "error", err)
 	case err != nil:
 		o.lost++
@@ -53,6 +74,28 @@ func (o *outage) last() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
+}
+
+// flush waits until what was exported has arrived, and says why if it has not.
+func (o *outage) flush(ctx context.Context) error {
+	err := o.last()
+	if o.spool != nil && (err == nil || isKept(err)) {
+		return o.spool.Flush(ctx)
+	}
+	return err
+}
+
+// undelivered is the last export's error after the exporter has been shut down, when nothing comes after it. What a spool kept is not lost.
+func (o *outage) undelivered() error {
+	if err := o.last(); !isKept(err) {
+		return err
+	}
+	return nil
+}
+
+func isKept(err error) bool {
+	var queued *spool.QueuedError
+	return errors.As(err, &queued)
 }
 
 // metricExporter hands exports on and reports their errors to the outage instead of the reader, which would write a

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -23,20 +21,19 @@ func newTracerProvider(
 	ctx context.Context, c config, s settings, res *resource.Resource,
 ) (*sdktrace.TracerProvider, *outage, error) {
 	exporter := c.spanExporter
+	var kept *spooled
 	var err error
 	switch {
 	case exporter != nil:
 	case s.tracesExporter == exporterConsole:
 		exporter, err = stdouttrace.New()
-	case s.tracesProtocol == protocolHTTPProtobuf:
-		exporter, err = otlptracehttp.New(ctx)
 	default:
-		exporter, err = otlptracegrpc.New(ctx)
+		exporter, kept, err = newOTLPSpans(ctx, c, s.tracesProtocol)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("agent: traces exporter: %w", err)
 	}
-	o := &outage{signal: "traces", logger: c.log}
+	o := &outage{signal: signalTraces, logger: c.log, spool: kept}
 	return sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(spanExporter{exporter, o}),
 		sdktrace.WithResource(res),

@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/otelnet/agent/spool"
+)
+
+// spooled is one signal's spool in the agent's hands.
+type spooled struct {
+	*spool.Spool
+	signal string
+	logger func() *slog.Logger
+	base   *http.Transport // over HTTP; nil over gRPC
+}
+
+// openSpool opens the signal's spool, or returns nil if none is asked for.
+func openSpool(c config, signal string) (*spooled, error) {
+	if c.spoolDir == "" {
+		return nil, nil
+	}
+	told := &errorLog{logger: c.log}
+	s, err := spool.Open(spool.Config{
+		Dir:      c.spoolDir,
+		Name:     signal,
+		MaxBytes: c.spoolMaxBytes,
+		MaxAge:   c.spoolMaxAge,
+		Timeout:  otlpTimeout(signal),
+		OnError:  told.Handle,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("agent: %s %s: %w", envSpoolDir, c.spoolDir, err)
+	}
+	if n := s.Stats().Requests; n > 0 {
+		c.log().Info("otelnet: an earlier run has left exports on disk, they are sent first", "signal", signal, "requests", n, "dir", s.Dir())
+	}
+	return &spooled{Spool: s, signal: signal, logger: c.log}, nil
+}
+
+// client is what an exporter over HTTP is given. It replaces the exporter's own, and so has to heed the certificates' variables.
+func (s *spooled) client() (*http.Client, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	config, err := otlpTLS(s.signal)
+	if err != nil {
+		return nil, err
+	}
+	t.TLSClientConfig = config
+	s.base = t
+	return &http.Client{Transport: s.RoundTripper(t)}, nil
+}
+
+// close sends what it can within ctx. What is left stays for the next run and is no error.
+func (s *spooled) close(ctx context.Context) error {
+	err := s.Close(ctx)
+	if s.base != nil {
+		s.base.CloseIdleConnections()
+	}
+	var queued *spool.QueuedError
+	if errors.As(err, &queued) {
+		s.logger().Info("otelnet: exports stay on disk for the next run", "signal", s.signal,
+			"requests", queued.Requests, "dir", s.Dir(), "error", queued.Cause)
+		return nil
+	}
+	return err
+}
+
+// spooledMetrics closes the spool before the exporter, whose connection it needs.
+type spooledMetrics struct {
+	sdkmetric.Exporter
+	spool *spooled
+}
+
+func (e spooledMetrics) Shutdown(ctx context.Context) error {
+	return errors.Join(e.spool.close(ctx), e.Exporter.Shutdown(ctx))
+}
+
+// prime shows the spool how to send, so that what an earlier run left need not wait for the first export.
+func (e spooledMetrics) prime(ctx context.Context) {
+	if e.spool.Stats().Requests > 0 {
+		_ = e.Export(spool.Prime(ctx), &metricdata.ResourceMetrics{Resource: resource.Empty()}) // if not, the first export does it
+	}
+}
+
+// spooledSpans does the same for spans.
+type spooledSpans struct {
+	sdktrace.SpanExporter
+	spool *spooled
+}
+
+func (e spooledSpans) Shutdown(ctx context.Context) error {
+	return errors.Join(e.spool.close(ctx), e.SpanExporter.Shutdown(ctx))
+}
+
+// otlpEnv returns a signal's OTLP variable, or the one for all signals. readEnv has checked both.
+func otlpEnv(signal, name string) string {
+	prefix := "OTEL_EXPORTER_OTLP_"
+	own := map[string]string{signalMetrics: "METRICS_", signalTraces: "TRACES_"}[signal]
+	return env(prefix+own+name, env(prefix+name, ""))
+}
+
+func otlpTimeout(signal string) time.Duration {
+	ms, err := strconv.Atoi(otlpEnv(signal, "TIMEOUT"))
+	if err != nil {
+		return 0 // not set: the default
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// otlpTLS is what the variables say of certificates, nil if nothing.
+func otlpTLS(signal string) (*tls.Config, error) {
+	ca, cert, key := otlpEnv(signal, "CERTIFICATE"), otlpEnv(signal, "CLIENT_CERTIFICATE"), otlpEnv(signal, "CLIENT_KEY")
+	if ca == "" && cert == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM(pem)
+	}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}

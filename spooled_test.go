@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+)
+
+// An outage over two lives of the service: what the first could not send arrives before what the second does, with one line when it
+// begins and one for each end.
+func TestSpoolOverARestart(t *testing.T) {
+	clearEnv(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	dir := filepath.Join(t.TempDir(), "spool")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
+	t.Setenv("OTELNET_SPOOL_DIR", dir)
+
+	var log bytes.Buffer
+	logged := WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	a := start(t, logged)
+	for range 3 {
+		counter(t, a).Add(t.Context(), 1)
+		if err := a.ForceFlush(t.Context()); err == nil || !strings.Contains(err.Error(), "kept on disk") {
+			t.Errorf("ForceFlush without a Collector: %v, want that it is kept", err)
+		}
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v, but nothing is lost", err)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "keeping exports on disk") || !strings.Contains(lines[0], "connection refused") ||
+		!strings.Contains(lines[1], "stay on disk for the next run") || !strings.Contains(lines[1], "requests=4") {
+		t.Errorf("log of the first life:\n%s", log.String())
+	}
+
+	if ln, err = net.Listen("tcp", addr); err != nil {
+		t.Fatal(err)
+	}
+	received := &grpcReceiver{requests: make(chan *colmetric.ExportMetricsServiceRequest, 20)}
+	server := grpc.NewServer()
+	colmetric.RegisterMetricsServiceServer(server, received)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	defer func() {
+		server.Stop()
+		<-served
+	}()
+	log.Reset()
+	a = start(t, logged)
+	counter(t, a).Add(t.Context(), 10)
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(received.requests)
+	var sums []int64
+	var last *colmetric.ExportMetricsServiceRequest
+	for last = range received.requests {
+		sums = append(sums, pointSum(last, "test.events"))
+	}
+	if want := []int64{1, 2, 3, 3, 10, 10}; !slices.Equal(sums, want) {
+		t.Errorf("arrived test.events = %v, want %v: the first life's four exports, then the second's two", sums, want)
+	}
+	lines = strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 1 || !strings.Contains(lines[0], "earlier run has left exports on disk") {
+		t.Errorf("log of the second life:\n%s", log.String())
+	}
+}
+
+// The agent's own client heeds the certificates that the exporter's would.
+func TestSpoolOverHTTPS(t *testing.T) {
+	clearEnv(t)
+	requests := make(chan *colmetric.ExportMetricsServiceRequest, 10)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		raw, err := io.ReadAll(r.Body)
+		request := &colmetric.ExportMetricsServiceRequest{}
+		if err != nil || proto.Unmarshal(raw, request) != nil {
+			t.Error("not a request")
+		}
+		requests <- request
+	}))
+	defer server.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
+	if err := os.WriteFile(ca, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", ca)
+	a := start(t, WithSpoolDir(t.TempDir()))
+	counter(t, a).Add(t.Context(), 5)
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := <-requests
+	if got := pointSum(first, "test.events"); got != 5 {
+		t.Errorf("received test.events = %d, want 5", got)
+	}
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := <-requests
+	if got, sent := pointSum(second, "otelnet.agent.spool.sent"), pointSum(second, "otelnet.agent.spool.dropped"); got != 1 || sent != 0 {
+		t.Errorf("the spool says %d sent and %d dropped, want 1 and 0", got, sent)
+	}
+	reasons := map[string]bool{}
+	eachPoint(second, "otelnet.agent.spool.dropped", func(p *metricpb.NumberDataPoint) {
+		for _, kv := range p.GetAttributes() {
+			if kv.GetKey() == "otelnet.reason" {
+				reasons[kv.GetValue().GetStringValue()] = true
+			}
+		}
+	})
+	if len(reasons) != 5 {
+		t.Errorf("reasons %v, want all five, so that a first drop is a rise", reasons)
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSpoolRefusedAtStart(t *testing.T) {
+	clearEnv(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		opts []Option
+		want string
+	}{
+		{[]Option{WithSpoolDir(file)}, "not a directory"},
+		{[]Option{WithSpoolDir(t.TempDir()), WithSpoolMaxBytes(10)}, "WithSpoolMaxBytes(10): allowed: 65536 or more"},
+		{[]Option{WithSpoolDir(t.TempDir()), WithSpoolMaxAge(-1)}, "WithSpoolMaxAge(-1ns): allowed: more than 0"},
+	} {
+		a, err := Start(t.Context(), append(test.opts, WithoutGlobals())...)
+		if err == nil {
+			_ = a.Shutdown(t.Context())
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("err = %v, want %q", err, test.want)
+		}
+	}
+}
+
+// Spans go through a spool of their own.
+func TestSpoolOfSpans(t *testing.T) {
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		t.Run(protocol, func(t *testing.T) {
+			clearEnv(t)
+			dir := t.TempDir()
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+			t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+			a := start(t, WithSpoolDir(dir))
+			for i := range 3 {
+				_, span := a.TracerProvider().Tracer("test").Start(t.Context(), fmt.Sprint("span ", i))
+				span.End()
+				_ = a.ForceFlush(t.Context())
+			}
+			if n := a.traceOut.spool.Stats().Requests; n != 3 {
+				t.Errorf("%d requests wait, want 3", n)
+			}
+			if err := a.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "traces-0")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func eachPoint(request *colmetric.ExportMetricsServiceRequest, name string, f func(*metricpb.NumberDataPoint)) {
+	for _, rm := range request.GetResourceMetrics() {
+		for _, sm := range rm.GetScopeMetrics() {
+			for _, m := range sm.GetMetrics() {
+				if m.GetName() == name {
+					for _, p := range m.GetSum().GetDataPoints() {
+						f(p)
+					}
+				}
+			}
+		}
+	}
+}
