@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 )
@@ -69,16 +71,23 @@ func (p *Process) ready(tb testing.TB, client *http.Client, url string) {
 	})
 }
 
+// givenAddrs holds the addresses that FreeAddr has returned in this process.
+var givenAddrs sync.Map
+
 // FreeAddr returns a loopback address that nothing listened on a moment ago. The same one can be given to a program again when
 // it is restarted. TCP and UDP are both free there.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
-	for range 20 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
+	for range 100 {
+		// Below the ports that the kernel gives to outgoing connections: one of those would take the address before the program does.
+		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(17000))
+		if _, given := givenAddrs.LoadOrStore(addr, true); given {
+			continue
 		}
-		addr := tcp.Addr().String()
+		tcp, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
 		udp, err := net.ListenPacket("udp", addr)
 		tcp.Close()
 		if err != nil {
