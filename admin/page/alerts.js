@@ -6,10 +6,9 @@ import { clock, count, duration, seconds } from "./format.js";
 const said = new Set(["alertname", "severity"]);
 
 export class Alerts {
-  // said is where a screen reader hears of changes: of states only, not of each new value.
-  constructor(strip, rules, said) {
-    this.strip = strip;
-    this.said = said;
+  // said is where a screen reader hears of changes: of states only, not of each new value; look(from, to) shows a stretch of time.
+  constructor(strip, rules, said, look) {
+    Object.assign(this, { strip, said, look });
     this.body = el("tbody");
     this.note = el("p", { class: "note" });
     this.table = el("table", {}, el("thead", {}, el("tr", {},
@@ -22,10 +21,10 @@ export class Alerts {
   // show fills the strip: firing first, then pending, then what resolved within the range.
   show(active, spans) {
     const rank = (a) => (a.state === "firing" ? 0 : 2) + (a.labels.severity === "warn" ? 1 : 0);
-    const chips = [...active].sort((a, b) => rank(a) - rank(b)).slice(0, 12).map(chip);
+    const chips = [...active].sort((a, b) => rank(a) - rank(b)).slice(0, 12).map((a) => this.chip(a));
     if (active.length > 12) chips.push(el("span", { class: "chip" }, `and ${active.length - 12} more`));
     for (const s of spans.filter((s) => s.over && !active.some((a) => a.labels.alertname === s.alert)).slice(0, 3)) {
-      chips.push(el("span", { class: "chip" }, el("span", { class: "state" }, "resolved"), el("b", {}, s.alert),
+      chips.push(el("span", { class: "chip" }, el("span", { class: "state" }, "resolved"), this.name(s.alert, s.from, s.to),
         `at ${clock(s.to)}`));
     }
     if (!chips.length) chips.push(el("span", { class: "chip" }, this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
@@ -34,6 +33,19 @@ export class Alerts {
     if (text === this.shown) return; // untouched, so that a selection in it stays
     this.shown = text;
     this.strip.replaceChildren(...chips);
+  }
+
+  // name is an alert's name that leads to its time in the charts.
+  name(text, from, to) {
+    return el("button", { type: "button", class: "link", title: "Show this time in the charts", onclick: () => this.look(from, to ?? Date.now()) }, el("b", {}, text));
+  }
+
+  chip(a) {
+    const level = a.state === "pending" ? "pending" : a.labels.severity === "warn" ? "warn" : "crit", since = Date.parse(a.activeAt);
+    const labels = Object.entries(a.labels).filter(([k]) => !said.has(k)).map(([k, v]) => `${k}=${v}`).join(" ");
+    const text = a.annotations.summary || labels;
+    return el("span", { class: "chip " + level }, el("span", { class: "state" }, a.state), this.name(a.labels.alertname ?? "", since),
+      el("span", {}, text), el("span", {}, a.activeAt ? `since ${clock(since)}` : ""));
   }
 
   rules(groups) {
@@ -46,14 +58,6 @@ export class Alerts {
     rows.sort((a, b) => order[a[1].state] - order[b[1].state]);
     this.body.replaceChildren(...rows.map(([g, r]) => row(g, r)));
   }
-}
-
-function chip(a) {
-  const level = a.state === "pending" ? "pending" : a.labels.severity === "warn" ? "warn" : "crit";
-  const labels = Object.entries(a.labels).filter(([k]) => !said.has(k)).map(([k, v]) => `${k}=${v}`).join(" ");
-  const text = a.annotations.summary || labels;
-  return el("span", { class: "chip " + level }, el("span", { class: "state" }, a.state), el("b", {}, a.labels.alertname ?? ""),
-    el("span", {}, text), el("span", {}, a.activeAt ? `since ${clock(Date.parse(a.activeAt))}` : ""));
 }
 
 function row(group, r) {

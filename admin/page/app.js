@@ -4,6 +4,7 @@ import { Columns } from "./columns.js";
 import { Drawer } from "./drawer.js";
 import { el, set } from "./dom.js";
 import { clock, duration } from "./format.js";
+import { keys } from "./keys.js";
 import { getJSON, Live } from "./live.js";
 import { makePanels } from "./panels.js";
 import { Routes } from "./routes.js";
@@ -20,6 +21,7 @@ const view = {
   range: Number(pick("range", "5", ranges.map(String))),
   pausedAt: null,
   span: null, // from and to, where a stretch was selected
+  closed: new Set((url.get("closed") ?? "").split(" ").filter((id) => /^[a-z]{1,20}$/.test(id))), // groups of charts
   table: {
     sort: /^-?[A-Za-z]{1,20}$/.test(url.get("sort") ?? "") ? url.get("sort") : "-sentBytes",
     filter: (url.get("filter") ?? "").slice(0, 200),
@@ -29,16 +31,22 @@ const view = {
     conn: /^\d{1,18}$/.test(url.get("conn") ?? "") ? url.get("conn") : "",
   },
 };
-const plain = { range: "5", sort: "-sentBytes", filter: "", state: "open", rows: "25", routes: "-requests", conn: "", from: "", to: "" };
-const span = ["from", "to"].map((k) => Number(/^\d{12,14}$/.exec(url.get(k) ?? "")?.[0]));
-if (span[1] > span[0]) view.span = span;
+const plain = { range: "5", sort: "-sentBytes", filter: "", state: "open", rows: "25", routes: "-requests", conn: "", from: "", to: "", closed: "" };
 
-function save() {
+function spanOf(params) {
+  const span = ["from", "to"].map((k) => Number(/^\d{12,14}$/.exec(params.get(k) ?? "")?.[0]));
+  return span[1] > span[0] ? span : null;
+}
+view.span = spanOf(url);
+
+// save writes the state into the address; how is "push" where Back shall undo the step.
+function save(how = "replace") {
   const q = new URLSearchParams();
   for (const [k, v] of Object.entries({
     range: String(view.range), ...view.table, from: String(view.span?.[0] ?? ""), to: String(view.span?.[1] ?? ""),
+    closed: [...view.closed].join(" "),
   })) if (v !== plain[k]) q.set(k, v);
-  history.replaceState(null, "", q.size ? "?" + q : location.pathname);
+  history[how + "State"](null, "", q.size ? "?" + q : location.pathname);
 }
 
 const columns = new Columns();
@@ -55,15 +63,36 @@ const cursor = {
   choose(from, to) {
     cursor.set(null, null);
     view.span = [Math.round(from), Math.round(to)];
+    save("push");
     held();
     live.restart();
   },
 };
 
-const panels = makePanels(cursor);
-$("charts").append(...panels.map((p) => p.root));
+addEventListener("popstate", () => {
+  view.span = spanOf(new URLSearchParams(location.search));
+  view.pausedAt = null;
+  held();
+  live.restart();
+});
+
+const groups = makePanels(cursor), panels = groups.flatMap((g) => g[2]);
+for (const [id, title, members] of groups) {
+  const grid = el("div", { class: "grid" }, ...members.map((p) => p.root));
+  const head = el("button", { type: "button", class: "group", onclick() {
+    if (!view.closed.delete(id)) view.closed.add(id);
+    fold();
+    save();
+    schedule();
+  } }, title);
+  const fold = () => head.setAttribute("aria-expanded", String(!(grid.hidden = view.closed.has(id))));
+  fold();
+  $("charts").append(el("section", { "aria-label": title }, head, grid));
+}
 const tiles = new Tiles($("tiles"));
-const alerts = new Alerts($("alerts"), $("rules"), $("said"));
+// look shows a stretch with what came before and after it.
+const look = (from, to) => cursor.choose(from - 30000, Math.min(to + 30000, columns.last || Date.now()));
+const alerts = new Alerts($("alerts"), $("rules"), $("said"), look);
 const drawer = new Drawer($("drawer"), (id) => getJSON("/api/connections/" + id), (id) => { view.table.conn = id ? String(id) : ""; save(); });
 const table = new Table($("connections"), view.table, (q) => getJSON("/api/connections?" + q), save, (c, opener) => drawer.open(c.id, opener));
 const routes = new Routes($("routes"), view.table, (q) => {
@@ -91,11 +120,13 @@ function inView(node) {
   return bottom > 0 && top < innerHeight;
 }
 
-// extent is what is in view: the selected stretch, or up to the newest snapshot or where the clock was stopped.
+// extent is what is in view: the selected stretch, or up to the newest snapshot or where the clock was stopped. A history that is
+// younger than the range fills the charts all the same, from a minute on.
 function extent() {
   if (view.span) return view.span;
-  const to = view.pausedAt ?? (columns.last || Date.now());
-  return [to - view.range * 60000, to];
+  const to = view.pausedAt ?? (columns.last || Date.now()), range = view.range * 60000, from = to - range;
+  const first = columns.times[0] ?? from;
+  return [first > from + range / 10 ? Math.min(first, to - 60000) : from, to];
 }
 
 function update() {
@@ -107,11 +138,17 @@ function update() {
   for (const p of panels) p.update(signals);
   panels[0].note(`over ${window / 1000} s`);
   alerts.show(active, spans);
+  for (const section of $("charts").children) section.hidden = ![...section.lastChild.children].some((p) => !p.hidden);
+  const firing = active.filter((a) => a.state === "firing").length;
+  const title = `${firing ? `(${firing} firing) ` : ""}${name()} · otelnet`;
+  if (document.title !== title) document.title = title;
   set($("about"), about());
 }
 
 // windowOf is how much each point looks back on.
 const windowOf = (range) => Math.max(5000, range / 60);
+
+const name = () => status?.service.name || "otelnet";
 
 function about() {
   if (!status) return "";
@@ -130,9 +167,8 @@ async function load() {
     return null;
   }
   status = s;
-  set($("service"), s.service.name || "otelnet");
+  set($("service"), name());
   $("range").lastChild.hidden = s.history.keepSeconds < 3600;
-  document.title = `${s.service.name || "otelnet"} · otelnet`;
   columns.clear();
   columns.append(h);
   foot();
@@ -171,13 +207,7 @@ function showState() {
 
 function setRange(minutes) {
   view.range = minutes;
-  for (const b of $("range").children) check(b, Number(b.value) === minutes);
-  save();
-}
-
-function check(button, on) {
-  button.setAttribute("aria-checked", String(on));
-  button.tabIndex = on ? 0 : -1;
+  for (const b of $("range").children) b.tabIndex = Number(b.value) === minutes ? 0 : -1;
 }
 
 for (const m of ranges) {
@@ -207,6 +237,7 @@ function pause() {
 // held shows whether the clock stands.
 function held() {
   const on = view.pausedAt !== null || view.span !== null;
+  for (const b of $("range").children) b.setAttribute("aria-checked", String(!view.span && Number(b.value) === view.range));
   $("pause").setAttribute("aria-pressed", String(on));
   set($("pause"), on ? "Resume" : "Pause");
   save();
@@ -215,11 +246,9 @@ function held() {
   schedule();
 }
 $("pause").addEventListener("click", pause);
-addEventListener("keydown", (e) => {
-  if (e.key === " " && (e.target === document.body || e.target.tagName === "CANVAS")) {
-    e.preventDefault();
-    pause();
-  }
+const press = (i) => () => { if (!$("range").children[i].hidden) $("range").children[i].click(); };
+keys($("keys"), $("help"), {
+  " ": pause, "/": () => table.filter.focus(), 1: press(0), 2: press(1), 3: press(2), 4: press(3),
 });
 
 // Tables are asked for while somebody looks and the clock runs.

@@ -1,5 +1,6 @@
 // A panel with a canvas of lines, areas or stacked areas over time.
 import { el, set } from "./dom.js";
+import { overTime, saver } from "./csv.js";
 import { tick } from "./format.js";
 import { colour, crosshair, frame, labels, linearTicks, logTicks, nearest, surface } from "./axis.js";
 
@@ -22,7 +23,7 @@ export class Panel {
       onclick: () => ask.setAttribute("aria-expanded", String(!(about.hidden = !about.hidden))),
     }, "?");
     this.root = el("article", { class: `card span${span}` },
-      el("h2", {}, title), this.hint, ...(metrics.length ? [ask, about] : []), el("div", { class: "plot" }, this.canvas, this.emptyNote), this.legend);
+      el("h2", {}, title), this.hint, ...(metrics.length ? [ask] : []), saver(title, () => this.csv()), ...(metrics.length ? [about] : []), el("div", { class: "plot" }, this.canvas, this.emptyNote), this.legend);
     this.box = { left: 0, right: 1, top: 0, bottom: 1 };
     this.listen();
   }
@@ -88,18 +89,25 @@ export class Panel {
 }
 
 export class Chart extends Panel {
-  // lines: [{name, colour, fill, dash, quiet}], a quiet one stands in the legend alone; format turns a value into text; scale is "linear" or "log"; stacked adds lines up;
+  // lines: [{name, colour, fill, dash, quiet}], a quiet one stands in the legend alone, format turns a value into text; scale is "linear" or "log"; stacked adds lines up;
   // compute(signals) gives an array of values for each line, null for a line without data.
   constructor(options, cursor) {
     super(options, cursor);
     this.options = options;
-    this.values = options.lines.map((l) => {
+    this.off = new Set(); // lines that were hidden by a click in the legend
+    this.values = options.lines.map((l, k) => {
       const value = el("b", {}, "–");
-      const item = el("span", {}, el("i", { class: "bg-" + l.colour, "aria-hidden": "true" }), l.name, value);
+      const item = el("button", { type: "button", "aria-pressed": "true", title: "Hide or show", onclick: () => {
+        if (!this.off.delete(k)) this.off.add(k);
+        item.setAttribute("aria-pressed", String(!this.off.has(k)));
+        this.draw();
+      } }, el("i", { class: "bg-" + l.colour, "aria-hidden": "true" }), l.name, value);
       this.legend.append(item);
       return { item, value };
     });
   }
+
+  csv() { return overTime(this.signals, this.options.lines.map((l, k) => [l.name, this.data?.[k]])); }
 
   update(signals) {
     this.signals = signals;
@@ -110,7 +118,7 @@ export class Chart extends Panel {
   draw() {
     if (!this.data || !this.emptyNote.hidden) return;
     const s = surface(this.canvas), { ctx } = s, { options, signals } = this;
-    const stacks = options.stacked ? stack(this.data) : this.data;
+    const shown = this.data.map((d, k) => (this.off.has(k) ? null : d)), stacks = options.stacked ? stack(shown) : shown;
     const y = this.scale(s, stacks);
     const x = frame(s, this.box, signals);
     labels(s, this.box, y.ticks.map((v) => [y(v), tick(options.format(v))]));
@@ -188,7 +196,7 @@ export class Chart extends Panel {
       this.values[k].item.hidden = !this.data[k];
       set(this.values[k].value, options.format(v));
       if (this.data[k]) said.push(`${l.name} ${options.format(v)}`);
-      if (this.cursor.time === null || v === null || l.quiet) return;
+      if (this.cursor.time === null || v === null || l.quiet || this.off.has(k)) return;
       ctx.fillStyle = colour(l.colour);
       ctx.strokeStyle = colour("card");
       ctx.lineWidth = 1.5;

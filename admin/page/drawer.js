@@ -24,7 +24,7 @@ const rate = (format) => (v) => (v === null ? "–" : format(v) + "/s");
 
 const charts = [
   { title: "Round trip", metrics: ["tcpi_rtt", "tcpi_min_rtt"], format: seconds, compute: known("rttSeconds", "minRttSeconds"),
-    lines: [{ name: "smoothed", colour: "teal" }, { name: "shortest", colour: "grey", dash: true }], optional: true },
+    scale: "log", lines: [{ name: "smoothed", colour: "teal" }, { name: "shortest", colour: "grey", dash: true }], optional: true },
   { title: "Throughput", format: rate(bytes), compute: fields("receiveRate", "sendRate"),
     lines: [{ name: "received", colour: "violet", fill: true }, { name: "sent", colour: "blue", fill: true }] },
   { title: "Requests", format: rate(count), compute: fields("requestRate"), lines: [{ name: "requests", colour: "green", fill: true }] },

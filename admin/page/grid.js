@@ -1,4 +1,5 @@
 // A table with columns to sort by, whose cells change in place.
+import { csv, saver } from "./csv.js";
 import { el, set } from "./dom.js";
 
 export class Grid {
@@ -13,7 +14,7 @@ export class Grid {
     this.note = el("p", { class: "note", hidden: true });
     this.scroll = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title + ", scrollable" },
       el("table", {}, el("thead", {}, el("tr", {}, ...this.heads)), this.body));
-    root.append(el("div", { class: "bar" }, this.title, el("span", { class: "grow" }), ...tools), this.note, this.scroll);
+    root.append(el("div", { class: "bar" }, this.title, el("span", { class: "grow" }), ...tools, saver(title, () => this.csv())), this.note, this.scroll);
     this.mark();
   }
 
@@ -51,6 +52,11 @@ export class Grid {
       });
       this.dress?.(tr, row);
     });
+  }
+
+  csv() {
+    const fields = this.columns.map(([, field]) => field);
+    return csv([fields, ...[...this.body.rows].map((tr) => fields.map((f) => tr.data[f]))]);
   }
 
   row() {

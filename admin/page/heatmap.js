@@ -1,5 +1,6 @@
 // How many requests took how long: a row for each bucket, a column for each few pixels of time.
 import { set, el } from "./dom.js";
+import { overTime } from "./csv.js";
 import { tick } from "./format.js";
 import { crosshair, frame, isDark, labels, surface } from "./axis.js";
 import { Panel } from "./chart.js";
@@ -26,6 +27,13 @@ export class Heatmap extends Panel {
     this.histogram = signals.columns.of(this.options.metrics[0], true)[0] ?? null;
     const h = this.histogram;
     this.empty(!h || !signals.times.length || h.buckets.every((b) => b[signals.hi] === b[signals.lo] && b[signals.lo] === 0));
+  }
+
+  // csv counts the requests since the time before, in each bucket up to its bound.
+  csv() {
+    const { signals, histogram: h } = this;
+    return overTime(signals, (h?.buckets ?? []).map((b, k) => ["le " + (h.bounds[k] ?? "inf"),
+      signals.times.map((_, i) => (i === 0 || signals.breaks[i] ? null : b[signals.lo + i] - b[signals.lo + i - 1]))]));
   }
 
   draw() {

@@ -20,14 +20,10 @@ const levels = (...metrics) => (s) => metrics.map((m) => s.level(s.columns.of(m)
 const percentiles = [{ name: "p50", colour: "teal" }, { name: "p99", colour: "amber" }];
 const server = "otelnet.server.", client = "otelnet.client.", tls = "tls.handshake.duration";
 
+// makePanels gives groups: [id, title, panels].
 export function makePanels(cursor) {
   const wrap = "wrap the handler with otelnet.NewHandler", listen = "listen with otelnet.Listen", start = "start runtimemetrics";
-  const charts = [
-    {
-      title: "Throughput", help: "Bytes a second of all connections, below TLS.", metrics: ["otelnet.connection.io"], advice: listen, format: bytesPerSecond,
-      lines: [{ name: "received", colour: "violet", fill: true }, { name: "sent", colour: "blue", fill: true }],
-      compute: (s) => ["receive", "transmit"].map((d) => s.rate(direction(s, d))),
-    },
+  const traffic = [
     {
       title: "Requests by result", help: "Answers a second by class of status; other is a request without one.", metrics: [latency],
       advice: wrap, format: perSecond, stacked: true,
@@ -41,6 +37,11 @@ export function makePanels(cursor) {
       },
     },
     {
+      title: "Throughput", help: "Bytes a second of all connections, below TLS.", metrics: ["otelnet.connection.io"], advice: listen, format: bytesPerSecond,
+      lines: [{ name: "received", colour: "violet", fill: true }, { name: "sent", colour: "blue", fill: true }],
+      compute: (s) => ["receive", "transmit"].map((d) => s.rate(direction(s, d))),
+    },
+    {
       title: "Connections", help: "Open now, and how many open and close in a second.", advice: listen, format: count,
       metrics: [server + "active_connections", client + "active_connections", server + "connections", server + "connection.duration"],
       lines: [
@@ -52,6 +53,8 @@ export function makePanels(cursor) {
         s.rate(s.columns.of(server + "connections")), s.rate(s.columns.of(server + "connection.duration")),
       ],
     },
+  ];
+  const sockets = [
     {
       title: "Failures", help: "What failed a second: dials, TLS handshakes of those who came, calls of Accept, connections that an error ended.",
       metrics: [client + "dial.duration", server + tls, server + "accept.errors", "otelnet.connection.errors"], optional: true, format: perSecond,
@@ -81,6 +84,20 @@ export function makePanels(cursor) {
       lines: [{ name: "waiting", colour: "red", fill: true }, { name: "limit", colour: "grey", quiet: true }],
       compute(s) { return levels(...this.metrics)(s); },
     },
+  ];
+  const outgoing = [
+    {
+      title: "Outgoing requests", hint: "latency", help: "From the request to the headers of the response.", metrics: ["http.client.request.duration"],
+      optional: true, span: 3, scale: "log", format: seconds, lines: percentiles, compute: quantiles("http.client.request.duration", 0.5, 0.99),
+    },
+    {
+      title: "Reaching others", hint: "p99", help: "Dials as a whole, their name lookups, and TLS handshakes after them.",
+      metrics: [client + "dial.duration", "dns.lookup.duration", client + tls], optional: true, span: 3, scale: "log", format: seconds,
+      lines: [{ name: "dial", colour: "violet" }, { name: "name lookup", colour: "green" }, { name: "TLS handshake", colour: "blue" }],
+      compute(s) { return p99(...this.metrics)(s); },
+    },
+  ];
+  const runtime = [
     {
       title: "Memory", help: "What the Go runtime uses, the heap size that starts a collection, and what the last one found in use.",
       metrics: ["go.memory.used", "go.memory.gc.goal", "otelnet.go.memory.heap.live"], advice: start, format: bytes,
@@ -107,18 +124,9 @@ export function makePanels(cursor) {
       lines: [{ name: "wait to run", colour: "violet" }, { name: "GC pause", colour: "red" }],
       compute(s) { return p99(...this.metrics)(s); },
     },
-    {
-      title: "Outgoing requests", hint: "latency", help: "From the request to the headers of the response.", metrics: ["http.client.request.duration"],
-      optional: true, scale: "log", format: seconds, lines: percentiles, compute: quantiles("http.client.request.duration", 0.5, 0.99),
-    },
-    {
-      title: "Reaching others", hint: "p99", help: "Dials as a whole, their name lookups, and TLS handshakes after them.",
-      metrics: [client + "dial.duration", "dns.lookup.duration", client + tls], optional: true, scale: "log", format: seconds,
-      lines: [{ name: "dial", colour: "violet" }, { name: "name lookup", colour: "green" }, { name: "TLS handshake", colour: "blue" }],
-      compute(s) { return p99(...this.metrics)(s); },
-    },
   ];
-  return [
+  const made = (charts) => charts.map((c) => new Chart(c, cursor));
+  const latencies = [
     new Chart({
       title: "Latency percentiles", help: "How long requests took, from the handler's start to its return.", metrics: [latency],
       span: 3, advice: wrap, scale: "log", format: seconds,
@@ -131,7 +139,12 @@ export function makePanels(cursor) {
       title: "Latency heatmap", help: "How many requests took how long: a row for each bucket of the histogram.", metrics: [latency],
       span: 3, advice: wrap, format: seconds, rate: perSecond,
     }, cursor),
-    ...charts.map((c) => new Chart(c, cursor)),
+  ];
+  return [
+    ["traffic", "Traffic", [...latencies, ...made(traffic)]],
+    ["sockets", "TCP and TLS", made(sockets)],
+    ["outgoing", "Calls to others", made(outgoing)],
+    ["runtime", "Go runtime", made(runtime)],
   ];
 }
 

@@ -46,7 +46,7 @@ export class Table extends Grid {
         filter, select("Which connections", ["open", "active", "idle", "new", "closed", "all"], state.state, (v) => change({ state: v })),
         select("Rows", ["25", "100", "500"], state.rows, (v) => change({ rows: v })), back, on],
     });
-    Object.assign(this, { state, ask, save, back, on, offset: 0, asked: 0 });
+    Object.assign(this, { state, ask, save, filter, back, on, offset: 0, asked: 0 });
   }
 
   change(part) {

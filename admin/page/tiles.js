@@ -31,7 +31,7 @@ export class Tiles {
     this.tiles = tiles.map(([name, colour, format, compute]) => {
       const big = el("span", { class: "big" }, "–"), delta = el("span", { class: "change", title: "against a minute ago" });
       const canvas = el("canvas", { "aria-hidden": "true" });
-      root.append(el("article", { class: "card tile" }, el("h2", {}, name), el("div", { class: "row" }, big, delta), canvas));
+      root.append(el("article", { class: "card tile" }, el("div", { class: "row" }, el("h2", {}, name), delta), big, canvas));
       return { colour, format, compute, big, delta, canvas };
     });
   }

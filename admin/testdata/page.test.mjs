@@ -4,6 +4,7 @@ import { Columns, windows } from "./columns.js";
 import { quantile } from "./quantile.js";
 import { shades, Signals } from "./signals.js";
 import * as format from "./format.js";
+import { csv, overTime } from "./csv.js";
 
 // The wanted numbers are worked out by hand from the rules of histogram_quantile.
 test("quantile", () => {
@@ -117,4 +118,15 @@ test("shades of alerts that overlap are one", () => {
   assert.deepEqual(shades([span(5, 9, "warn"), span(1, 3, "warn"), span(8, 12, "warn"), span(2, 6, "crit")]), [
     { from: 1, to: 3, warn: true }, { from: 5, to: 12, warn: true }, { from: 2, to: 6, warn: false },
   ]);
+});
+
+test("CSV quotes what it must and disarms formulas", () => {
+  assert.equal(csv([["a", 1.5, null, undefined, -2], ['b,"c"', "=1+1", "@x", "-y", "line\nbreak"]]),
+    'a,1.5,,,-2\r\n"b,""c""",\'=1+1,\'@x,\'-y,"line\nbreak"\r\n');
+});
+
+test("CSV over time begins with the range and leaves out lines without data", () => {
+  const signals = { times: [1000, 2000, 3500], from: 2000 };
+  assert.equal(overTime(signals, [["in", [1, 2, null]], ["out", null], ["p99", [0.1, 0.25, 3]]]),
+    "time,in,p99\r\n1970-01-01T00:00:02.000Z,2,0.25\r\n1970-01-01T00:00:03.500Z,,3\r\n");
 });

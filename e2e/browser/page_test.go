@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
@@ -83,6 +86,57 @@ func TestPageDrawsARealRun(t *testing.T) {
 		want(p, `document.querySelector("#charts article .help").hidden`, false)
 		p.do(click("#charts article .ask"))
 	})
+	p.part(t, "legend", func() {
+		const chart = "#charts section:first-child article:nth-of-type(1)"
+		before := p.ink(chart + " canvas")
+		p.run(fmt.Sprintf(`document.querySelectorAll(%q).forEach((b) => b.click())`, chart+" .legend button"))
+		p.until("the lines are gone", fmt.Sprintf(`document.querySelectorAll(%q).length === 4`, chart+" .legend [aria-pressed=false]"))
+		if after := p.ink(chart + " canvas"); after > before/10 {
+			p.Errorf("%d pixels are drawn without the lines, %d with them", after, before)
+		}
+		p.run(fmt.Sprintf(`document.querySelectorAll(%q).forEach((b) => b.click())`, chart+" .legend button"))
+	})
+	p.part(t, "groups", func() {
+		p.do(chromedp.Click(chromedp.Search(`//button[@class="group" and text()="TCP and TLS"]`)))
+		p.until("it is in the address", `new URLSearchParams(location.search).get("closed") === "sockets"`)
+		p.goTo("/?closed=sockets")
+		p.until("its charts stay away", `[...document.querySelectorAll("#charts section")].find((s) => s.ariaLabel === "TCP and TLS").lastChild.hidden`)
+		want(p, `document.querySelector(".group").getAttribute("aria-expanded")`, "true")
+		p.goTo("/")
+	})
+	p.part(t, "keys", func() {
+		p.do(chromedp.KeyEvent("?"))
+		p.until("the list of keys is open", `document.getElementById("keys").open`)
+		p.do(chromedp.KeyEvent(kb.Escape))
+		p.until("it is closed", `!document.getElementById("keys").open`)
+		p.do(chromedp.KeyEvent("1"))
+		p.until("one minute is in view", `location.search.includes("range=1")`)
+		p.do(chromedp.KeyEvent("/"))
+		p.until("the filter waits for text", `document.activeElement.type === "search"`)
+		p.do(chromedp.KeyEvent("1"))
+		want(p, `document.activeElement.value.endsWith("1")`, true)
+		p.goTo("/")
+	})
+	p.part(t, "take along", func() {
+		dir := p.TempDir()
+		p.do(call(browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{Behavior: "allow", DownloadPath: dir}))
+		p.until("connections are listed", `document.querySelectorAll("#connections tbody tr").length > 3`)
+		p.until("requests are drawn", `/\d/.test(document.querySelector("#charts .legend b").textContent)`)
+		chart := p.download(dir, `document.querySelector("#charts article:nth-of-type(1) .ask:nth-of-type(2)")`)
+		if len(chart) < 3 || strings.Join(chart[0], " ") != "time p50 p90 p99 p99.9" {
+			p.Errorf("the chart's CSV has %d rows, the first %q", len(chart), chart[0])
+		}
+		if at, err := time.Parse(time.RFC3339, chart[len(chart)-1][0]); err != nil || time.Since(at) > time.Minute {
+			p.Errorf("its last time is %v, %v", at, err)
+		}
+		if p99, err := strconv.ParseFloat(chart[len(chart)-1][3], 64); err != nil || p99 <= 0 || p99 > 10 {
+			p.Errorf("its last p99 is %v, %v; want seconds", p99, err)
+		}
+		table := p.download(dir, `document.querySelector("#connections .ask")`)
+		if len(table) < 4 || strings.Join(table[0][:3], " ") != "id peer name" || table[1][1] == "" {
+			p.Errorf("the table's CSV: %q", table)
+		}
+	})
 	p.part(t, "select a stretch", func() {
 		p.until("ten seconds of data", `performance.now() > 16000`)
 		box := value[[]float64](p, `(() => { const r = document.querySelectorAll("#charts canvas")[2].getBoundingClientRect();
@@ -97,6 +151,11 @@ func TestPageDrawsARealRun(t *testing.T) {
 		if got := value[string](p, `document.querySelector("#live b").textContent`); !clock.MatchString(got) {
 			p.Errorf("the header says %q, want two times", got)
 		}
+		want(p, `document.querySelectorAll("#range [aria-checked=true]").length`, 0)
+		p.run(`history.back()`)
+		p.until("Back leads back to now", `document.getElementById("live").dataset.state === "live" && !location.search.includes("from=")`)
+		p.run(`history.forward()`)
+		p.until("and Forward to the stretch", `document.getElementById("live").dataset.state === "paused"`)
 		p.do(click("#pause"))
 		p.until("it is live again", `document.getElementById("live").dataset.state === "live" && !location.search.includes("from=")`)
 	})
@@ -136,8 +195,12 @@ func TestAlertStripFollowsAnIncident(t *testing.T) {
 		note(); new MutationObserver(note).observe(strip, { childList: true, subtree: true }); }`)
 	p.until("it fires", `seen.includes("firing HighErrorRate")`)
 	p.until("charts are drawn", `document.querySelectorAll("#rules .badge.firing").length === 1`)
+	p.until("the tab's title tells", `document.title.startsWith("(1 firing) ")`)
 	p.picture("firing")
 	p.until("it resolves", `seen.includes("resolved HighErrorRate")`)
 	want(p, `seen.filter((s) => !s.startsWith("quiet")).slice(0, 3).join()`, "pending HighErrorRate,firing HighErrorRate,resolved HighErrorRate")
 	p.picture("resolved")
+	p.do(click("#alerts .chip .link"))
+	p.until("its time is in view", `(() => { const q = new URLSearchParams(location.search), span = (q.get("to") - q.get("from")) / 1000;
+		return span > 5 && span < 120 && document.getElementById("live").dataset.state === "paused"; })()`)
 }

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"encoding/csv"
 	"fmt"
 	"net/url"
 	"os"
@@ -144,13 +145,16 @@ func want[T comparable](p *tab, expression string, wanted T) {
 	}
 }
 
-// ink counts the pixels that have been drawn on the canvas that a selector names.
+// ink counts the pixels of colour on the canvas that a selector names: lines and areas, but neither grid nor text. It reads a copy,
+// for reading the canvas itself again and again would make the browser warn.
 func (p *tab) ink(selector string) int {
 	p.Helper()
 	return value[int](p, fmt.Sprintf(`(() => {
-		const c = document.querySelector(%q), d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+		const c = document.querySelector(%q), copy = new OffscreenCanvas(c.width, c.height).getContext("2d", { willReadFrequently: true });
+		copy.drawImage(c, 0, 0);
+		const d = copy.getImageData(0, 0, c.width, c.height).data;
 		let n = 0;
-		for (let i = 3; i < d.length; i += 4) if (d[i]) n++;
+		for (let i = 0; i < d.length; i += 4) if (d[i + 3] && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 60) n++;
 		return n;
 	})()`, selector))
 }
@@ -184,6 +188,36 @@ func (p *tab) store(name string, shot chromedp.Action[[]byte]) {
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		p.Fatal(err)
 	}
+}
+
+// download clicks on the button that a JavaScript expression names, and reads the CSV file that the browser then puts into dir.
+func (p *tab) download(dir, button string) (rows [][]string) {
+	p.Helper()
+	had, err := filepath.Glob(filepath.Join(dir, "*.csv"))
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.run(button + ".click()")
+	stack.Until(p.TB, 10*time.Second, "a file is saved", func(context.Context) error {
+		files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
+		if err != nil {
+			return err
+		}
+		for _, name := range files {
+			if slices.Contains(had, name) {
+				continue
+			}
+			file, err := os.Open(name)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			rows, err = csv.NewReader(file).ReadAll()
+			return err
+		}
+		return fmt.Errorf("%s holds %q", dir, files)
+	})
+	return rows
 }
 
 // weight is how many bytes have come over the wire so far, and for which addresses.
