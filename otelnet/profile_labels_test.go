@@ -49,6 +49,7 @@ func goroutines(t *testing.T) *profile.Profile {
 }
 
 func TestProfileLabels(t *testing.T) {
+	m := newMeter(t).option()
 	var seen map[string]string
 	show := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen = labelsHere(t) })
 	mux := http.NewServeMux()
@@ -58,17 +59,17 @@ func TestProfileLabels(t *testing.T) {
 	outer := http.NewServeMux()
 	outer.Handle("/api/", http.StripPrefix("/api", Routes(inner)))
 	kept := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		NewHandler(mux, "kept", WithProfileLabels()).ServeHTTP(w, r.WithContext(pprof.WithLabels(r.Context(), pprof.Labels("tenant", "a"))))
+		NewHandler(mux, "kept", m, WithProfileLabels()).ServeHTTP(w, r.WithContext(pprof.WithLabels(r.Context(), pprof.Labels("tenant", "a"))))
 	})
 	for _, tt := range []struct {
 		name, path string
 		h          http.Handler
 		want       string
 	}{
-		{"off", "/items/1", NewHandler(mux, "off"), "map[]"},
-		{"a mux", "/items/1", NewHandler(mux, "on", WithProfileLabels()), "map[http.route:/items/{id} otelnet.listener:shop]"},
-		{"no mux", "/items/1", NewHandler(show, "on", WithProfileLabels()), "map[otelnet.listener:shop]"},
-		{"a mux in a mux", "/api/users/1", NewHandler(outer, "on", WithProfileLabels()), "map[http.route:/api/users/{id} otelnet.listener:shop]"},
+		{"off", "/items/1", NewHandler(mux, "off", m), "map[]"},
+		{"a mux", "/items/1", NewHandler(mux, "on", m, WithProfileLabels()), "map[http.route:/items/{id} otelnet.listener:shop]"},
+		{"no mux", "/items/1", NewHandler(show, "on", m, WithProfileLabels()), "map[otelnet.listener:shop]"},
+		{"a mux in a mux", "/api/users/1", NewHandler(outer, "on", m, WithProfileLabels()), "map[http.route:/api/users/{id} otelnet.listener:shop]"},
 		{"labels of the service's own", "/items/1", kept, "map[http.route:/items/{id} otelnet.listener:shop tenant:a]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,7 +79,7 @@ func TestProfileLabels(t *testing.T) {
 				tt.h.ServeHTTP(w, r)
 				after = labelsHere(t)
 			})
-			ln, err := Listen("tcp", "127.0.0.1:0", WithName("shop"))
+			ln, err := Listen("tcp", "127.0.0.1:0", WithName("shop"), m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,12 +110,13 @@ func TestProfileLabels(t *testing.T) {
 
 func TestProfileLabelsAllocateNothing(t *testing.T) {
 	mux := http.NewServeMux()
+	m := newMeter(t).option()
 	mux.HandleFunc("/items", func(http.ResponseWriter, *http.Request) {})
 	r := httptest.NewRequest("GET", "/items", nil)
 	w := &plainWriter{header: http.Header{}}
 	defer pprof.SetGoroutineLabels(context.Background())
 	allocs := func(h http.Handler) float64 { return testing.AllocsPerRun(100, func() { h.ServeHTTP(w, r) }) }
-	off, on := allocs(NewHandler(mux, "off")), allocs(NewHandler(mux, "on", WithProfileLabels()))
+	off, on := allocs(NewHandler(mux, "off", m)), allocs(NewHandler(mux, "on", m, WithProfileLabels()))
 	if on > off {
 		t.Errorf("%.0f allocations with labels, %.0f without; want no more", on, off)
 	}
