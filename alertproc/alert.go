@@ -1,6 +1,9 @@
 package alertproc
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // State is where an alert instance stands, with Prometheus' meaning of the words.
 type State int
@@ -37,8 +40,18 @@ type Alert struct {
 	ActiveAt    time.Time // when the condition began to hold
 	FiredAt     time.Time // when it went to firing; zero while pending
 	ResolvedAt  time.Time // when it resolved; zero while active
-	Capture     []string  // the evidence the rule asks for: trace, cpu, heap, goroutine; shared, do not change
+	Capture     []string  // the evidence the rule asks for: trace, cpu, heap, goroutine, mutex, goroutineleak; shared, do not change
+	Evidence    Evidence  // what was recorded when it last began to fire or got worse; zero for nothing
 }
+
+// Evidence says where the evidence of an alert is. It is made while the alert is told, so it may not be whole yet.
+type Evidence struct {
+	ID  string `json:"id,omitempty"`  // of the capture; "" if there is none
+	URL string `json:"url,omitempty"` // where a person can look at it; "" if there is no such place
+}
+
+// String returns the URL, or the ID where there is none.
+func (e Evidence) String() string { return cmp.Or(e.URL, e.ID) }
 
 // Transition is one change of an alert's state.
 type Transition struct {

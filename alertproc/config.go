@@ -48,6 +48,12 @@ type Config struct {
 	// after each change and by Shutdown, and read by New. Its directory must exist. Each process needs its own. Empty
 	// means that alerts begin anew with the process.
 	StateFile string
+	// Evidence, if given, is called when an alert of a rule with Capture begins to fire, or goes from warn to crit, before
+	// anybody is told. It has the evidence recorded and returns at once with where it will be: from then on that is in
+	// Alert.Evidence, and in the annotation "capture" unless the rule has one of that name. The zero Evidence means that
+	// there is none. It runs inside Evaluate, with no lock held that the Processor's other methods take, and must not
+	// call Evaluate or Reload. A panic counts as none.
+	Evidence func(Transition) Evidence
 	// Bounds holds the bucket bounds that instruments ask for themselves, by instrument name. Views reads it.
 	Bounds map[string][]float64
 
@@ -101,8 +107,8 @@ type Rule struct {
 	Labels      map[string]string // added to the alert; values may be templates
 	Annotations map[string]string // texts for people; templates
 
-	// Capture lists the evidence to record when the alert fires: trace, cpu, heap, goroutine. It is handed on in
-	// Alert.Capture; this package records nothing itself.
+	// Capture lists the evidence to record when the alert fires: trace, cpu, heap, goroutine, mutex, goroutineleak. It is
+	// handed to Config.Evidence in Alert.Capture; this package records nothing itself.
 	Capture []string
 }
 

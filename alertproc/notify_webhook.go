@@ -42,6 +42,7 @@ type webhookAlert struct {
 	EndsAt       time.Time         `json:"endsAt"` // the zero time while firing, as there
 	GeneratorURL string            `json:"generatorURL"`
 	Fingerprint  string            `json:"fingerprint"`
+	Capture      *Evidence         `json:"capture,omitempty"` // ours; others know only the annotation
 }
 
 func (w *webhook) deliver(ctx context.Context, m message) error {
@@ -64,6 +65,9 @@ func (w *webhook) message(changes []Transition) webhookMessage {
 			msg.Status = "firing"
 		} else {
 			a.Status, a.EndsAt = "resolved", t.At
+		}
+		if e := t.Alert.Evidence; e != (Evidence{}) {
+			a.Capture = &e
 		}
 		if a.Annotations == nil {
 			a.Annotations = map[string]string{} // {} and not null, as receivers expect

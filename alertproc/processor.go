@@ -28,6 +28,7 @@ type Processor struct {
 	epoch  time.Time // the first evaluation
 	last   time.Time // the latest one
 	begun  bool
+	worse  []worsening // of the evaluation that runs
 
 	// mu guards the state of alerts, what the engine's rules have below their line, and senders.
 	mu      sync.Mutex
@@ -151,6 +152,7 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 		return nil, nil
 	}
 	var errs []error
+	p.worse = p.worse[:0]
 	for _, g := range e.groups {
 		if !g.due {
 			continue
@@ -166,6 +168,7 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 		}
 		g.last = at
 	}
+	p.gather(changes)
 	if p.file != nil && (len(changes) > 0 || at.Sub(p.kept) >= keepEvery) {
 		p.keep(at)
 	}
@@ -204,6 +207,9 @@ func (p *Processor) apply(r *rule, at, begin time.Time, changes []Transition) []
 		if t, changed := r.step(inst, at, elapsed); changed {
 			inst.state.remember(t)
 			changes = append(changes, t)
+			if t.wantsEvidence() {
+				p.worse = append(p.worse, worsening{len(changes) - 1, inst})
+			}
 		}
 	}
 	r.status = ruleHealth{err: r.failure, at: at, took: time.Since(begin), skipped: len(r.skipped), seen: len(r.order) > 0}

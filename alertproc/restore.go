@@ -49,7 +49,7 @@ func (s *savedInstance) sane(at time.Time) bool {
 }
 
 func (s *instanceState) restore(saved savedInstance) {
-	s.labels, s.restored = saved.Labels, true
+	s.labels, s.restored, s.evidence = saved.Labels, true, saved.Evidence
 	for i, l := range saved.Levels {
 		s.levels[i] = levelState{
 			state: l.State, active: l.Active, fired: l.Fired, paused: l.Paused, keepSince: l.KeepSince, held: l.Held,

@@ -25,6 +25,7 @@ type instanceState struct {
 	sent        []time.Time       // by notifier that repeats: when the alert was last sent
 	resolved    []*resolvedAlert  // of the last 15 minutes
 	past        []Transition      // the last changes, oldest first
+	evidence    Evidence          // of the alert that is active
 }
 
 // levelState is Prometheus' state machine for one level.
@@ -77,7 +78,7 @@ func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transi
 		if from == StatePending {
 			t.Alert.ResolvedAt = time.Time{}
 		}
-		s.labels = nil
+		s.labels, s.evidence = nil, Evidence{}
 		return t, true
 	}
 	if from == StateFiring && to == StateFiring {
@@ -313,6 +314,7 @@ func (r *rule) alert(inst *instance) Alert {
 	for _, t := range r.annotations {
 		a.Annotations[t.name] = t.expand(data)
 	}
+	a.show(s.evidence)
 	return a
 }
 

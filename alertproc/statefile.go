@@ -44,6 +44,7 @@ type savedInstance struct {
 	Labels   map[string]string `json:"labels,omitempty"` // of the alert; absent while inactive
 	Levels   [2]savedLevel     `json:"levels"`
 	Resolved []Alert           `json:"resolved,omitempty"`
+	Evidence Evidence          `json:"evidence,omitzero"`
 }
 
 type savedLevel struct {
@@ -82,7 +83,7 @@ func (inst *instance) save() (savedInstance, bool) {
 	if state == StateInactive && len(s.resolved) == 0 {
 		return savedInstance{}, false
 	}
-	saved := savedInstance{By: inst.by, Key: inst.key, Labels: s.labels}
+	saved := savedInstance{By: inst.by, Key: inst.key, Labels: s.labels, Evidence: s.evidence}
 	for i, l := range s.levels {
 		if l.state != StateInactive || l.held != 0 {
 			saved.Levels[i] = savedLevel{

@@ -13,7 +13,7 @@ import (
 )
 
 // captures lists the evidence a rule may ask for.
-var captures = []string{"trace", "cpu", "heap", "goroutine"}
+var captures = []string{"trace", "cpu", "heap", "goroutine", "mutex", "goroutineleak"}
 
 // maxMatch is how many evaluations a level remembers.
 const maxMatch = 64
