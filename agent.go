@@ -21,6 +21,7 @@ import (
 
 	"github.com/otelnet/agent/admin"
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/capture"
 	"github.com/otelnet/agent/history"
 	"github.com/otelnet/agent/runtimemetrics"
 	"github.com/otelnet/agent/spool"
@@ -43,8 +44,11 @@ type Agent struct {
 	runtime    *runtimemetrics.Collector
 	alerts     *alertproc.Processor
 	history    *history.Store
-	admin      *admin.Server // nil when off
+	admin      *admin.Server     // nil when off
+	captures   *capture.Capturer // nil without a directory
 	ticker     *ticker
+
+	externalURL string // what links begin with; "" for where the page is
 
 	shutdown    sync.Once
 	shutdownErr error
@@ -88,6 +92,7 @@ func newConfig(s settings, opts []Option) (config, error) {
 		adminKey:         s.adminKey,
 		stateFile:        s.stateFile,
 		historyFile:      s.historyFile,
+		captures:         s.captures,
 		spoolDir:         s.spoolDir,
 		spoolMaxBytes:    s.spoolMaxBytes,
 		spoolMaxAge:      s.spoolMaxAge,
@@ -122,6 +127,7 @@ func newConfig(s settings, opts []Option) (config, error) {
 		errs = append(errs, fmt.Errorf("%s: %q serves /metrics on the admin server: set %s or WithAdminAddr too",
 			envMetricsExporter, exporterPrometheus, envAdminAddr))
 	}
+	errs = append(errs, c.checkCaptures())
 	return c, errors.Join(errs...)
 }
 
@@ -151,6 +157,7 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 		return err
 	}
 	rules.MeterProvider = a.metrics.provider
+	a.externalURL, rules.Evidence = rules.ExternalURL, a.evidence
 	rules.ExternalURL = cmp.Or(rules.ExternalURL, externalURL(c.adminAddr, c.adminCert != ""))
 	if a.alerts, err = alertproc.New(rules); err != nil {
 		return err
@@ -164,6 +171,9 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 	}
 	if err := a.history.LoadError(); err != nil {
 		c.log().Warn("otelnet: the page begins without its past", "error", err)
+	}
+	if a.captures, err = a.startCaptures(rules); err != nil {
+		return fmt.Errorf("agent: %w", err)
 	}
 	a.ticker = newTicker(c.tick, a.metrics.tick, own.ticked,
 		consumer{"alert rules", a.alerts.Evaluate},
@@ -285,6 +295,9 @@ func (a *Agent) stop(ctx context.Context) error {
 	}
 	if a.history != nil {
 		parts = append(parts, part{"history", func(context.Context) error { return a.history.Save() }})
+	}
+	if a.captures != nil {
+		parts = append(parts, part{"captures", a.captures.Shutdown})
 	}
 	if a.admin != nil {
 		parts = append(parts, part{"admin server", a.admin.Shutdown})

@@ -344,6 +344,19 @@ func TestStartRefuses(t *testing.T) {
 		{"prometheus without a server", nil, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, []string{"OTELNET_ADMIN_ADDR"}},
 		{"certificate without its key", []Option{WithAdminAddr("127.0.0.1:0"), WithAdminTLS(rules, "")}, nil, []string{"WithAdminTLS", "both or neither"}},
 		{"no certificate in it", []Option{WithAdminAddr("127.0.0.1:0"), WithAdminTLS(rules, rules)}, nil, []string{rules, "PEM"}},
+		{"flight recorder without a directory", []Option{WithFlightRecorder()}, nil, []string{"WithFlightRecorder", "OTELNET_CAPTURE_DIR"}},
+		{
+			"profiles without a directory", nil,
+			map[string]string{"OTELNET_CONTINUOUS_PROFILE": "10m"},
+			[]string{"WithContinuousProfile", "OTELNET_CAPTURE_DIR"},
+		},
+		{"captures in a file", []Option{WithCaptureDir(rules)}, nil, []string{rules, "not a directory"}},
+		{
+			"profiles too often",
+			[]Option{WithCaptureDir(t.TempDir()), WithContinuousProfile(time.Second)},
+			nil,
+			[]string{"Continuous", "a minute or more"},
+		},
 		{"open to the network without a token", []Option{WithAdminAddr("0.0.0.0:0")}, nil, []string{"token"}},
 		{
 			"several at once",

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelnet/agent/capture"
 	"github.com/otelnet/agent/spool"
 )
 
@@ -36,9 +37,13 @@ const (
 	envRules           = "OTELNET_RULES"
 	envStateFile       = "OTELNET_STATE_FILE"
 	envHistoryFile     = "OTELNET_HISTORY_FILE"
-	envSpoolDir        = "OTELNET_SPOOL_DIR"
-	envSpoolMaxBytes   = "OTELNET_SPOOL_MAX_BYTES"
-	envSpoolMaxAge     = "OTELNET_SPOOL_MAX_AGE"
+
+	envCaptureDir        = "OTELNET_CAPTURE_DIR"
+	envFlightRecorder    = "OTELNET_FLIGHT_RECORDER"
+	envContinuousProfile = "OTELNET_CONTINUOUS_PROFILE"
+	envSpoolDir          = "OTELNET_SPOOL_DIR"
+	envSpoolMaxBytes     = "OTELNET_SPOOL_MAX_BYTES"
+	envSpoolMaxAge       = "OTELNET_SPOOL_MAX_AGE"
 )
 
 // Values of the exporter and protocol variables.
@@ -71,6 +76,7 @@ type settings struct {
 	rulesFile       string
 	stateFile       string
 	historyFile     string
+	captures        capture.Config
 	spoolDir        string
 	spoolMaxBytes   int64
 	spoolMaxAge     time.Duration
@@ -113,6 +119,9 @@ var envVars = slices.Concat(
 		{name: envRules, check: anything},
 		{name: envStateFile, check: anything},
 		{name: envHistoryFile, check: anything},
+		{name: envCaptureDir, check: anything},
+		{name: envFlightRecorder, check: boolean},
+		{name: envContinuousProfile, check: minutes},
 		{name: envSpoolDir, check: anything},
 		{name: envSpoolMaxBytes, check: bytesFrom(spool.MinMaxBytes)},
 		{name: envSpoolMaxAge, check: duration},
@@ -193,6 +202,11 @@ func readEnv() (settings, error) {
 	if d, err := time.ParseDuration(env(envSpoolMaxAge, "")); err == nil {
 		s.spoolMaxAge = d
 	}
+	s.captures = capture.Config{
+		Dir:            env(envCaptureDir, ""),
+		FlightRecorder: strings.EqualFold(env(envFlightRecorder, "false"), "true"),
+	}
+	s.captures.Continuous, _ = time.ParseDuration(env(envContinuousProfile, "0s")) // it was checked
 	s.disabled = strings.EqualFold(env(envSDKDisabled, "false"), "true")
 	return s, nil
 }
@@ -249,6 +263,13 @@ func boolean(value string) error {
 func milliseconds(value string) error {
 	if n, err := strconv.Atoi(value); err != nil || n <= 0 || time.Duration(n) > 24*time.Hour/time.Millisecond {
 		return errors.New("allowed: a whole number of milliseconds from 1 to 86400000 (one day)")
+	}
+	return nil
+}
+
+func minutes(value string) error {
+	if d, err := time.ParseDuration(value); err != nil || d < time.Minute {
+		return errors.New("allowed: a duration of a minute or more, such as 10m")
 	}
 	return nil
 }

@@ -86,6 +86,8 @@ func TestReadEnvRefusesWrongValues(t *testing.T) {
 		{"OTELNET_SPOOL_MAX_BYTES", "1000", "a whole number of bytes, 65536 or more"},
 		{"OTELNET_SPOOL_MAX_AGE", "1d", "a duration such as 90m or 24h"},
 		{"OTELNET_SPOOL_MAX_AGE", "0s", "more than 0"},
+		{"OTELNET_FLIGHT_RECORDER", "on", "allowed: true, false"},
+		{"OTELNET_CONTINUOUS_PROFILE", "30s", "a duration of a minute or more"},
 		{"OTEL_RESOURCE_ATTRIBUTES", "team", "key=value pairs"},
 	}
 	for _, test := range tests {

@@ -22,7 +22,8 @@ func TestEvidenceIsInTheFirstNotification(t *testing.T) {
 			Metric: "m", Warn: Above(10), Crit: Above(100), Capture: []string{"cpu"}, Annotations: map[string]string{"summary": "hot"},
 		})
 		cfg.Notify = []Notify{
-			{Log: &LogNotify{}}, {Webhook: &WebhookNotify{URL: "http://hook.invalid"}},
+			{Log: &LogNotify{}},
+			{Webhook: &WebhookNotify{URL: "http://hook.invalid"}},
 			{Alertmanager: &AlertmanagerNotify{URL: "http://am.invalid"}},
 		}
 		cfg.HTTPClient = &http.Client{Transport: to}

@@ -36,6 +36,9 @@ var files = map[Kind]string{
 	GoroutineLeak: "goroutineleak.pb.gz",
 }
 
+// PagePath is where the admin server shows a capture: its id follows.
+const PagePath = "/captures/"
+
 // ManifestFile is the name of the manifest in a capture.
 const ManifestFile = "manifest.json"
 
