@@ -32,7 +32,8 @@ func TestArrows(t *testing.T) {
 		{"history", nil, []string{exporters, grpc}},
 		{"spool", nil, []string{sdk, exporters}},
 		{"capture", rooms("history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
-		{"admin", rooms("capture", "history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
+		{"report", rooms("history"), []string{exporters, grpc, "net/http/pprof"}},
+		{"admin", rooms("report", "capture", "history", "alertproc", "otelnet"), []string{exporters, grpc, "net/http/pprof"}},
 	}
 	for _, test := range tests {
 		t.Run(test.pkg, func(t *testing.T) {

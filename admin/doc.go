@@ -13,6 +13,7 @@
 //	/api/history            columns over time
 //	/api/stream             the same, one event for each snapshot (server-sent events)
 //	/api/connections        the connection table
+//	/report                 a stretch of time on one page, as HTML, text, JSON or CSV
 //	/api/v1/alerts, /rules  alerts and rules in Prometheus' format
 //	/debug/pprof/           profiles and execution traces; nothing is registered on http.DefaultServeMux
 //	/metrics                where configured

@@ -47,10 +47,15 @@ var gzipWriters = sync.Pool{New: func() any {
 	return z
 }}
 
-// send answers with JSON, compressed where it is worth it and the client takes it.
+// send answers with JSON.
 func send(w http.ResponseWriter, r *http.Request, body []byte) {
+	sendAs(w, r, "application/json", body)
+}
+
+// sendAs answers with body, compressed where it is worth it and the client takes it.
+func sendAs(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", contentType)
 	h.Set("Vary", "Accept-Encoding")
 	if len(body) < 1400 || !acceptsGzip(r) { // one packet either way
 		h.Set("Content-Length", strconv.Itoa(len(body)))

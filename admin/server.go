@@ -29,8 +29,9 @@ type Server struct {
 	cookie string       // what a browser holds after /login
 	cert   *certificate // nil without TLS
 
-	stop     context.CancelFunc // ends streams and profiles
-	inFlight atomic.Int64
+	stop      context.CancelFunc // ends streams and profiles
+	reporting chan struct{}      // holds one while a report is made
+	inFlight  atomic.Int64
 
 	mu sync.Mutex
 	ln net.Listener
@@ -56,7 +57,7 @@ func New(cfg Config) (*Server, error) {
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, page: pg, stop: stop, cookie: cookieValue(cfg.Token), cert: cert}
+	s := &Server{cfg: cfg, page: pg, stop: stop, cookie: cookieValue(cfg.Token), cert: cert, reporting: make(chan struct{}, 1)}
 	s.hub = newHub(ctx, cfg.History, s.encodeTick, cfg.OnViewer)
 	s.http = &http.Server{
 		Handler:           s.guard(s.routes()),

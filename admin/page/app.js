@@ -225,6 +225,14 @@ $("range").addEventListener("keydown", (e) => {
 });
 setRange(view.range);
 
+// The report is of what is in view: a stretch that stands still, or what leads up to now.
+for (const event of ["pointerdown", "focus"]) {
+  $("report").addEventListener(event, () => {
+    const [from, to] = extent(), still = view.span || view.pausedAt !== null;
+    $("report").href = `/report?range=${Math.max(60, Math.round((to - from) / 1000))}s` + (still ? `&until=${Math.round(to)}` : "");
+  });
+}
+
 // pause stops and starts the clock; from a selected stretch it leads back to now.
 function pause() {
   const zoomed = view.span;

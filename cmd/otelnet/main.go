@@ -4,9 +4,10 @@
 //	otelnet rules test FILE...                         do they do what their tests expect?
 //	otelnet rules replay FILE -from RECORDED.jsonl     what would they have said to recorded metrics?
 //	otelnet top [URL]                                  what is a service's network doing?
+//	otelnet report -from agent=URL [-range 1h]         what has it done?
 //
-// docs/alerting.md has the formats of the rules, docs/api.md the keys of top. The exit status is 0 when it was done, 1 when it could not be done or a check
-// failed, 2 for wrong usage.
+// docs/alerting.md has the formats of the rules, docs/api.md the keys of top, docs/report.md what a report says. The exit status is 0
+// when it was done, 1 when it could not be done, a check failed or a report is partial, 2 for wrong usage.
 package main
 
 import (
@@ -33,6 +34,7 @@ type command struct {
 var commands = []command{
 	{"rules", rules},
 	{"top", top},
+	{"report", makeReport},
 }
 
 const usage = `usage:
@@ -40,6 +42,8 @@ const usage = `usage:
   otelnet rules test FILE...
   otelnet rules replay FILE -from RECORDED.jsonl
   otelnet top [-sort COLUMN] [-filter TEXT] [-state STATE] [-rows N] [-every 2s] [URL]
+  otelnet report -from agent=URL [-range 1h] [-until TIME] [-format text|html|json|csv] [-o FILE]
+                 [-metric NAME] [-header 'NAME: VALUE'] [-timeout 30s] [-partial]
 `
 
 // usageError is a mistake on the command line.

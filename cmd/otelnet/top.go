@@ -33,7 +33,7 @@ func top(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	transport, err := trusting(os.Getenv("OTELNET_ADMIN_CERT"))
+	transport, err := trusting("top: OTELNET_ADMIN_CERT", os.Getenv("OTELNET_ADMIN_CERT"))
 	if err != nil {
 		return err
 	}

@@ -10,13 +10,13 @@ import (
 )
 
 // trusting returns a transport that also trusts the certificates in a PEM file, the one that the server was given; with "" only
-// those that the system trusts.
-func trusting(certFile string) (http.RoundTripper, error) {
+// those that the system trusts. where begins an error.
+func trusting(where, certFile string) (http.RoundTripper, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if certFile == "" {
 		return transport, nil
 	}
-	fail := func(err error) error { return fmt.Errorf("top: OTELNET_ADMIN_CERT: %w", err) }
+	fail := func(err error) error { return fmt.Errorf("%s: %w", where, err) }
 	text, err := os.ReadFile(certFile)
 	if err != nil {
 		return nil, fail(err)

@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/report"
+)
+
+// writeReport answers /report. One report is made at a time: the next waits, so that many of them cost the service no more than one.
+func (s *Server) writeReport(w http.ResponseWriter, r *http.Request) {
+	format, opt, err := parseReport(r.URL.Query(), time.Now())
+	if err != nil {
+		badParameter(w, err)
+		return
+	}
+	select {
+	case s.reporting <- struct{}{}:
+		defer func() { <-s.reporting }()
+	case <-r.Context().Done():
+		return
+	case <-time.After(answerTimeout / 2):
+		fail(w, http.StatusServiceUnavailable, "unavailable", "another report is being made")
+		return
+	}
+	opt.About = s.aboutAlert
+	source := report.FromHistory(s.cfg.History, report.Service{
+		Name: s.cfg.Service.Name, Version: s.cfg.Service.Version, Instance: s.cfg.Service.Instance,
+	})
+	rep, err := report.Build(r.Context(), source, opt)
+	switch {
+	case errors.Is(err, report.ErrNoSamples):
+		fail(w, http.StatusNotFound, "not_found", err.Error())
+		return
+	case err != nil:
+		badParameter(w, err)
+		return
+	}
+	var body bytes.Buffer
+	if err := rep.Write(&body, format); err != nil {
+		fail(w, http.StatusInternalServerError, "internal", err.Error())
+		return
+	}
+	h := w.Header()
+	if format == report.HTML {
+		h.Set("Content-Security-Policy", report.Policy())
+	} else if format != report.JSON {
+		h.Set("Content-Disposition", `inline; filename="report.`+map[report.Format]string{report.CSV: "csv", report.Text: "txt"}[format]+`"`)
+	}
+	sendAs(w, r, format.ContentType(), body.Bytes())
+}
+
+// parseReport reads the parameters of /report.
+func parseReport(v url.Values, now time.Time) (report.Format, report.Options, error) {
+	var opt report.Options
+	format := report.HTML
+	var err error
+	if text := v.Get("format"); text != "" {
+		if format, err = report.ParseFormat(text); err != nil {
+			return "", opt, err
+		}
+	}
+	if text := v.Get("range"); text != "" {
+		if opt.Range, err = time.ParseDuration(text); err != nil {
+			return "", opt, fmt.Errorf("range: %.40q is not a duration such as 15m or 1h", text)
+		}
+		if err := report.CheckRange(opt.Range); err != nil {
+			return "", opt, err
+		}
+	}
+	if opt.Until, err = parseTime("until", v.Get("until"), now); err != nil {
+		return "", opt, err
+	}
+	opt.Metrics = v["metric"]
+	if len(opt.Metrics) > maxMetrics {
+		return "", opt, fmt.Errorf("metric: %d names; at most %d are allowed", len(opt.Metrics), maxMetrics)
+	}
+	return format, opt, nil
+}
+
+// transitions is what an AlertSource may tell beyond the states of now; *alertproc.Processor does.
+type transitions interface {
+	Transitions(alert string) []alertproc.Transition
+}
+
+// aboutAlert adds to an alert why it fired.
+func (s *Server) aboutAlert(a *report.Alert, from, until time.Time) {
+	past, ok := s.cfg.Alerts.(transitions)
+	if !ok {
+		return
+	}
+	for _, t := range past.Transitions(a.Name) {
+		// The state metric shows a change one snapshot after it.
+		if t.To == alertproc.StateFiring && t.Alert.Severity == a.Severity && t.At.After(from.Add(-time.Minute)) && !t.At.After(until) {
+			a.Why = t.Reason
+		}
+	}
+}
