@@ -201,12 +201,15 @@ const (
 	NoDataFire    NoData = "fire"    // it fires, also when the metric was never seen
 )
 
-// Notify is one place to tell. Exactly one field is set.
+// Notify is one place to tell. Exactly one field beside Delay is set.
 type Notify struct {
 	Log          *LogNotify
 	Webhook      *WebhookNotify
 	Alertmanager *AlertmanagerNotify
 	Notifier     Notifier // Go code
+
+	// Delay holds back what is told here. Nil tells everything at once. A Notifier with one hears nothing of pending.
+	Delay *Delay
 }
 
 // LogNotify writes one record for each alert that fires, changes its severity or resolves, to Config.Logger.

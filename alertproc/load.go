@@ -28,7 +28,9 @@ var (
 	}
 	thresholdKeys = []string{"above", "below", "clear"}
 	selectorKeys  = []string{"metric", "where"}
-	notifyKeys    = []string{"log", "webhook", "alertmanager"}
+	notifyPlaces  = []string{"log", "webhook", "alertmanager"}
+	notifyKeys    = append(slices.Clone(notifyPlaces), "delay")
+	delayKeys     = []string{"up", "down", "multiplier", "max"}
 	aggregations  = []string{
 		string(Last), string(Rate), string(Increase), string(Mean), string(Min), string(Max), string(Quantile),
 		string(FractionAbove),
@@ -329,6 +331,8 @@ func (l *loader) notify(k key) Notify {
 			if k.value.Tag != "!!null" {
 				l.mapping(k.value, k.path, nil, func(key) {})
 			}
+		case "delay":
+			n.Delay = l.delay(k)
 		case "webhook":
 			n.Webhook = &WebhookNotify{}
 			l.mapping(k.value, k.path, []string{"url", "timeout", "headers", "secret"}, func(k key) {
@@ -360,6 +364,29 @@ func (l *loader) notify(k key) Notify {
 		}
 	})
 	return n
+}
+
+func (l *loader) delay(k key) *Delay {
+	var d Delay
+	path := k.path
+	l.mapping(k.value, k.path, delayKeys, func(k key) {
+		switch k.name {
+		case "up":
+			d.Up = l.duration(k)
+		case "down":
+			d.Down = l.duration(k)
+		case "multiplier":
+			if d.Multiplier = l.number(k); d.Multiplier < 1 && !l.pos.bad[k.path] { // 0 would mean 1 in Go
+				l.fail(k.value, k.path, "delay: multiplier %g is not a number of at least 1", d.Multiplier)
+			}
+		case "max":
+			d.Max = l.positive(k)
+		}
+		if l.pos.bad[k.path] {
+			l.pos.unknown[path] = true // what is missing may be what was meant there
+		}
+	})
+	return &d
 }
 
 // positive reads a duration for which 0 would mean a default in Go and something else to a reader of the file.

@@ -73,7 +73,10 @@ func TestLoadFileReadsEveryKey(t *testing.T) {
 		Notify: []Notify{
 			{Log: &LogNotify{}},
 			{Webhook: &WebhookNotify{URL: "http://127.0.0.1:9/hook", Timeout: 5 * time.Second}},
-			{Alertmanager: &AlertmanagerNotify{URL: "http://127.0.0.1:9093", Resend: time.Minute, KeepDots: true}},
+			{
+				Alertmanager: &AlertmanagerNotify{URL: "http://127.0.0.1:9093", Resend: time.Minute, KeepDots: true},
+				Delay:        &Delay{Up: 10 * time.Second, Down: 15 * time.Minute, Multiplier: 1.5, Max: time.Hour},
+			},
 		},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
@@ -175,6 +178,12 @@ func TestLoadMistakes(t *testing.T) {
 		{"capture", with("capture: [traces]"), `f:7: rule "A": unknown capture "traces"; did you mean "trace"?`},
 		{"anchor in itself", "groups: &a [*a]", "f:1: groups[0] is a list, want a mapping"},
 		{"notify url", "notify:\n- webhook: {url: ftp://secret@x}", "f:2: webhook: url is not a full http or https address"},
+		{"delay of nothing", "notify:\n- log: {}\n  delay: {}", "f:3: delay needs up, down or both"},
+		{"delay misspelt", "notify:\n- log: {}\n  delay: {upp: 10s}", `f:3: unknown key "upp" in delay; did you mean "up"?`},
+		{"delay alone", "notify:\n- delay: {up: 10s}", "f:2: an entry of notify needs one of log, webhook, alertmanager"},
+		{"delay shrinks", "notify:\n- log: {}\n  delay: {up: 10s, multiplier: 0.5}", "f:3: delay: multiplier 0.5 is not a number of at least 1"},
+		{"delay longer than max", "notify:\n- log: {}\n  delay: {up: 10s, down: 2h, max: 1h}", "f:3: delay: max 1h is shorter than the delay of 2h"},
+		{"delay negative", "notify:\n- log: {}\n  delay: {up: -10s}", `f:3: up: "-10s" is negative`},
 		{"notify nothing", "notify:\n- {}", "f:2: an entry of notify needs one of log, webhook, alertmanager"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -21,6 +21,8 @@ func (p *Processor) startSenders(list []Notify) []*sender {
 	}
 	var senders []*sender
 	counter := p.meters.notifications
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	start := func(s *sender) {
 		senders = append(senders, s)
 		p.running.Add(1)
@@ -53,6 +55,7 @@ func (p *Processor) startSenders(list []Notify) []*sender {
 			s = newSender("func", &goNotifier{n.Notifier}, 0, counter)
 			s.wants = everyChange
 		}
+		s.delay = newDelayed(n.Delay, p.engine, s.resend > 0)
 		start(s)
 	}
 	return senders
@@ -69,7 +72,11 @@ func (p *Processor) send(e *engine, at time.Time, changes []Transition) {
 	defer p.mu.Unlock()
 	repeating := 0
 	for _, s := range p.senders {
-		if s.resend == 0 {
+		switch {
+		case s.delay != nil:
+			s.hold(e, at, changes, false)
+			continue
+		case s.resend == 0:
 			s.tell(changes)
 			continue
 		}
@@ -77,6 +84,30 @@ func (p *Processor) send(e *engine, at time.Time, changes []Transition) {
 			s.repeat(alerts)
 		}
 		repeating++
+	}
+}
+
+// release tells what has waited for long enough, at a snapshot at which no group is evaluated.
+func (p *Processor) release(e *engine, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.senders {
+		if s.delay != nil {
+			s.hold(e, at, nil, false)
+		}
+	}
+}
+
+// hold notes changes and queues what has waited for long enough, or everything.
+func (s *sender) hold(e *engine, at time.Time, changes []Transition, all bool) {
+	for _, t := range changes {
+		s.delay.note(t, at)
+	}
+	released := s.delay.release(e, at, all)
+	if s.resend == 0 {
+		s.tell(released)
+	} else {
+		s.repeat(s.delay.outgoing(e, s.resend))
 	}
 }
 
@@ -174,6 +205,9 @@ func (p *Processor) Shutdown(ctx context.Context) error {
 		err = p.meters.registration.Unregister()
 		p.mu.Lock()
 		for _, s := range p.senders {
+			if s.delay != nil {
+				s.hold(p.current, s.delay.at, nil, true)
+			}
 			s.close()
 		}
 		p.mu.Unlock()

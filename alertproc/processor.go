@@ -149,6 +149,7 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 		e.ingest(rm)
 	}
 	if !e.schedule(now) {
+		p.release(e, at)
 		return nil, nil
 	}
 	var errs []error

@@ -61,9 +61,12 @@ func (p *Processor) reload(cfg Config) ([]Transition, error) {
 	// The old notifiers hear of what the reload ended, then no more.
 	senders := p.senders
 	for _, s := range senders {
-		if s.resend == 0 {
+		switch {
+		case s.delay != nil:
+			s.hold(old, p.last, changes, true)
+		case s.resend == 0:
 			s.tell(changes)
-		} else {
+		default:
 			s.repeat(ended(changes))
 		}
 		s.close()

@@ -52,6 +52,7 @@ type sender struct {
 	resend  time.Duration           // for those that repeat; otherwise 0
 	wants   func(t Transition) bool // for those that tell changes: which ones
 	split   bool                    // a message of its own for each rule
+	delay   *delayed                // nil without a Delay
 	counter metric.Int64Counter     // of what became of the messages
 	sent    []metric.AddOption      // its attributes
 	failed  []metric.AddOption      // likewise

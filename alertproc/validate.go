@@ -389,11 +389,29 @@ func (c *checker) notify(path string, n Notify) {
 	if n.Notifier != nil {
 		set++
 	}
+	if n.Delay != nil {
+		c.delay(path+".delay", *n.Delay)
+	}
 	switch {
 	case set == 0:
-		c.missing(path, "an entry of notify needs one of %s", strings.Join(notifyKeys, ", "))
+		c.missing(path, "an entry of notify needs one of %s", strings.Join(notifyPlaces, ", "))
 	case set > 1:
 		c.fail(path, "an entry of notify names %d places; give each its own entry", set)
+	}
+}
+
+func (c *checker) delay(path string, d Delay) {
+	longest := max(d.Up, d.Down)
+	switch {
+	case d.Up < 0 || d.Down < 0 || d.Max < 0:
+		c.fail(path, "delay: up, down and max must not be negative")
+	case longest == 0:
+		c.missing(path, "delay needs up, down or both")
+	case d.Max > 0 && d.Max < longest:
+		c.fail(path+".max", "delay: max %s is shorter than the delay of %s", shortDuration(d.Max), shortDuration(longest))
+	}
+	if d.Multiplier != 0 && !(d.Multiplier >= 1) || math.IsInf(d.Multiplier, 0) {
+		c.fail(path+".multiplier", "delay: multiplier %g is not a number of at least 1", d.Multiplier)
 	}
 }
 
