@@ -8,12 +8,22 @@ import (
 
 	"github.com/otelnet/agent/alertproc"
 	"github.com/otelnet/agent/otelnet"
+	"github.com/otelnet/agent/runtimemetrics"
 )
+
+// knownMetrics are those that may come, so that a rule on one needs no warning while nothing was recorded.
+func knownMetrics() []string {
+	return slices.Concat(otelnet.MetricNames(), runtimemetrics.MetricNames(),
+		[]string{
+			metricTickDuration, metricExports, metricExportFailures,
+			metricSpoolRequests, metricSpoolSize, metricSpoolSent, metricSpoolDropped, metricSpoolRejected,
+		})
+}
 
 // loadRules reads the rules files and joins them with the rules and notifiers given in Go. The error names every
 // mistake in every file.
 func loadRules(c config) (alertproc.Config, error) {
-	all := alertproc.Config{Bounds: otelnet.BucketBounds(), StateFile: c.stateFile}
+	all := alertproc.Config{Bounds: otelnet.BucketBounds(), Known: knownMetrics(), StateFile: c.stateFile}
 	var errs []error
 	parts := slices.Clone(c.rules)
 	for _, path := range c.ruleFiles {
@@ -35,6 +45,7 @@ func loadRules(c config) (alertproc.Config, error) {
 		}
 		all.ExternalURL = cmp.Or(all.ExternalURL, part.ExternalURL)
 		maps.Copy(all.Bounds, part.Bounds)
+		all.Known = append(all.Known, part.Known...)
 		all.MaxInstances = max(all.MaxInstances, part.MaxInstances)
 	}
 	for _, n := range c.notifiers {

@@ -71,9 +71,10 @@ type RuleStatus struct {
 	KeepFiringFor  time.Duration
 	Labels         map[string]string
 	Annotations    map[string]string
-	State          State  // the highest of its alerts
-	Health         string // "ok", "err", or "unknown" before the first evaluation and while the metric has not been seen
-	LastError      string
+	State          State         // the highest of its alerts
+	Health         string        // "ok", "err", or "unknown" before the first evaluation and while the metric has not been seen
+	LastError      string        // also while the health is "unknown", if the metric is
+	Unknown        []string      // metrics of the rule that no snapshot has held yet; they may still come
 	LastEvaluation time.Time     // zero before the first
 	EvaluationTime time.Duration // how long that took
 	Alerts         []Alert       // pending and firing ones

@@ -54,6 +54,9 @@ type Config struct {
 	// there is none. It runs inside Evaluate, with no lock held that the Processor's other methods take, and must not
 	// call Evaluate or Reload. A panic counts as none.
 	Evidence func(Transition) Evidence
+	// Known names metrics that exist though nothing may have been recorded yet. A rule on another one that is in no
+	// snapshot is warned of through otel.Handle: at once if the name looks misspelt, else after a minute.
+	Known []string
 	// Bounds holds the bucket bounds that instruments ask for themselves, by instrument name. Views reads it.
 	Bounds map[string][]float64
 

@@ -25,6 +25,11 @@ type engine struct {
 	scratch     []uint64
 	texts       labelTexts
 	mu          *sync.Mutex // Processor.mu
+
+	known     []string // metrics that need not be warned of
+	loaded    int64    // time of the first snapshot with these rules; negative before
+	allKnown  bool     // nothing is left to be warned of
+	overflows []error  // to be warned of
 }
 
 // group is a Group made ready.
@@ -47,7 +52,7 @@ func (g Group) interval() time.Duration {
 }
 
 func newEngine(cfg Config, mu *sync.Mutex) *engine {
-	e := &engine{instruments: map[string]*instrument{}, mu: mu}
+	e := &engine{instruments: map[string]*instrument{}, mu: mu, known: append(slices.Clone(cfg.Known), metricState, metricNotifications), loaded: -1}
 	limit := cfg.MaxInstances
 	if limit == 0 {
 		limit = DefaultMaxInstances
@@ -83,6 +88,7 @@ func (e *engine) ask(r *rule, part int, s Selector) {
 		in = &instrument{name: s.Metric}
 		e.instruments[s.Metric] = in
 	}
+	r.asks[part] = in
 	in.uses.add(selector{rule: r, part: part, matcher: newMatcher(s.Where)})
 }
 

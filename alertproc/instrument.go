@@ -41,6 +41,10 @@ type instrument struct {
 	// value before was 0, and its first value is all increase. At the first snapshot that cannot be known (the
 	// processor may have been made long after the counter), so values only serve as the start.
 	started bool
+
+	seen       bool // it was in a snapshot
+	warned     bool // it was told that it is not
+	overflowed bool // it was told that series are lumped together
 }
 
 // selector is one use of an instrument by a rule.
@@ -155,6 +159,7 @@ func (e *engine) ingest(rm *metricdata.ResourceMetrics) {
 }
 
 func (e *engine) metric(in *instrument, scope *instrumentation.Scope, m *metricdata.Metrics) {
+	in.seen = true
 	switch data := m.Data.(type) {
 	case metricdata.Gauge[int64]:
 		numbers(e, in, in.stream(scope, m, kindGauge), data.DataPoints, false)
@@ -194,6 +199,9 @@ func (e *engine) find(in *instrument, st *stream, set *attribute.Set) (*series, 
 		s = &series{set: *set, fresh: true}
 		st.series[key] = s
 		e.texts = in.join(st, s, e.texts)
+		if e.texts.overflow() {
+			e.overflow(in)
+		}
 	} else if s.seen == e.tick {
 		return nil, false
 	}

@@ -97,6 +97,9 @@ func (l labelTexts) get(key string) string {
 	return ""
 }
 
+// overflow tells whether the series is what the SDK makes of all beyond the cardinality limit.
+func (l labelTexts) overflow() bool { return l.get(overflowAttribute) == "true" }
+
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }

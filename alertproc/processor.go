@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,12 +121,17 @@ func verify(cfg Config) error {
 //
 // Evaluate never waits for notifiers. Subscribers are called before it returns. Steady state costs no allocation.
 func (p *Processor) Evaluate(ctx context.Context, at time.Time, rm *metricdata.ResourceMetrics) error {
-	changes, err := p.evaluate(ctx, at, rm)
+	changes, warnings, err := p.evaluate(ctx, at, rm)
+	for _, w := range warnings {
+		otel.Handle(w)
+	}
 	p.subs.tell(changes)
 	return err
 }
 
-func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.ResourceMetrics) (changes []Transition, err error) {
+func (p *Processor) evaluate(
+	ctx context.Context, at time.Time, rm *metricdata.ResourceMetrics,
+) (changes []Transition, warnings []error, err error) {
 	p.evalMu.Lock()
 	defer p.evalMu.Unlock()
 	defer func() {
@@ -134,12 +141,12 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 		}
 	}()
 	if p.down.Load() {
-		return nil, fmt.Errorf("alertproc: evaluate: %w", ErrShutdown)
+		return nil, nil, fmt.Errorf("alertproc: evaluate: %w", ErrShutdown)
 	}
 	if !p.begun {
 		p.begun, p.epoch = true, at
 	} else if !at.After(p.last) {
-		return nil, fmt.Errorf("alertproc: evaluate: %s is not after the last evaluation at %s",
+		return nil, nil, fmt.Errorf("alertproc: evaluate: %s is not after the last evaluation at %s",
 			at.Format(time.RFC3339Nano), p.last.Format(time.RFC3339Nano))
 	}
 	p.last = at
@@ -147,10 +154,11 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 	e := p.engine
 	if rm != nil {
 		e.ingest(rm)
+		warnings = e.warnings(rm, now)
 	}
 	if !e.schedule(now) {
 		p.release(e, at)
-		return nil, nil
+		return nil, warnings, nil
 	}
 	var errs []error
 	p.worse = p.worse[:0]
@@ -175,7 +183,7 @@ func (p *Processor) evaluate(ctx context.Context, at time.Time, rm *metricdata.R
 	}
 	p.send(e, at, changes)
 	p.sweep(at, now)
-	return changes, errors.Join(errs...)
+	return changes, warnings, errors.Join(errs...)
 }
 
 // keepEvery is how old the state file may get when no alert changes: clocks that stand still and error budgets go on.
@@ -213,7 +221,11 @@ func (p *Processor) apply(r *rule, at, begin time.Time, changes []Transition) []
 			}
 		}
 	}
-	r.status = ruleHealth{err: r.failure, at: at, took: time.Since(begin), skipped: len(r.skipped), seen: len(r.order) > 0}
+	var unknown [2]bool
+	for part, in := range r.asks {
+		unknown[part] = in != nil && !in.seen
+	}
+	r.status = ruleHealth{unknown: unknown, err: r.failure, at: at, took: time.Since(begin), skipped: len(r.skipped), seen: len(r.order) > 0}
 	return changes
 }
 
@@ -267,6 +279,14 @@ func (r *rule) report() RuleStatus {
 		s.Health, s.LastError = "err", r.status.err.Error()
 	case r.status.seen:
 		s.Health = "ok"
+	}
+	for part, unknown := range r.status.unknown {
+		if in := r.asks[part]; unknown && in != nil && !slices.Contains(s.Unknown, in.name) {
+			s.Unknown = append(s.Unknown, in.name)
+		}
+	}
+	if s.Health == "unknown" && len(s.Unknown) > 0 {
+		s.LastError = "unknown metric, in no snapshot yet: " + strings.Join(s.Unknown, ", ")
 	}
 	for _, a := range s.Alerts {
 		s.State = max(s.State, a.State)

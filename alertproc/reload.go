@@ -30,7 +30,7 @@ func (p *Processor) reload(cfg Config) ([]Transition, error) {
 	if p.down.Load() {
 		return nil, fmt.Errorf("alertproc: reload: %w", ErrShutdown)
 	}
-	cfg.MaxInstances = p.base.MaxInstances
+	cfg.MaxInstances, cfg.Known = p.base.MaxInstances, p.base.Known
 	old, next := p.engine, newEngine(cfg, &p.mu)
 
 	p.mu.Lock()
@@ -138,6 +138,7 @@ func (r *rule) takeOver(was *rule) {
 // takeOver moves the series of was to in and joins them to the instances of in's rules.
 func (in *instrument) takeOver(was *instrument) {
 	in.started, in.streams = was.started, was.streams
+	in.seen, in.overflowed = was.seen, was.overflowed
 	var texts labelTexts
 	for _, st := range in.streams {
 		for _, s := range st.series {

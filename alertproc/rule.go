@@ -41,8 +41,9 @@ type rule struct {
 	failure   error // what went wrong in this evaluation
 	instances map[string]*instance
 	skipped   map[string]struct{}
-	calls     uint64      // of Func
-	mu        *sync.Mutex // Processor.mu
+	asks      [2]*instrument // by part; nil where it asks for none
+	calls     uint64         // of Func
+	mu        *sync.Mutex    // Processor.mu
 
 	// ---- guarded by mu too
 	order       []*instance // in the order they were first seen
@@ -57,7 +58,8 @@ type ruleHealth struct {
 	at      time.Time
 	took    time.Duration
 	skipped int
-	seen    bool // its metric was seen
+	seen    bool    // its metric was seen
+	unknown [2]bool // by part: the metric was in no snapshot
 }
 
 // instance is one label set of a rule.
@@ -165,6 +167,13 @@ func (r *rule) instance(texts labelTexts) *instance {
 		}
 		return r.add("", nil)
 	}
+	if texts.overflow() {
+		// Not to be taken for the series that lack these attributes.
+		if inst := r.instances[keyOverflow]; inst != nil {
+			return inst
+		}
+		return r.add(keyOverflow, map[string]string{overflowAttribute: "true"})
+	}
 	var key strings.Builder
 	for _, attr := range r.By {
 		v := texts.get(attr)
@@ -181,6 +190,9 @@ func (r *rule) instance(texts labelTexts) *instance {
 	}
 	return r.add(key.String(), by)
 }
+
+// keyOverflow is the key of the instance of the overflow series. No real key begins like it.
+const keyOverflow = "+"
 
 func (r *rule) add(key string, by map[string]string) *instance {
 	if len(r.order) >= r.limit {

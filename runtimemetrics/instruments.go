@@ -1,6 +1,8 @@
 package runtimemetrics
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/goconv"
@@ -169,4 +171,18 @@ func histograms() []histogram {
 			description: "Distribution of stop-the-world pauses that are not the garbage collector's, from deciding to stop to running again.",
 		},
 	}
+}
+
+// MetricNames returns the names of all metrics that this package may report, sorted. It lets a rule about one that was
+// not collected yet be told from a misspelt one.
+func MetricNames() []string {
+	var names []string
+	for _, i := range append(runtimeInstruments(), systemInstruments()...) {
+		names = append(names, i.name)
+	}
+	for _, h := range histograms() {
+		names = append(names, h.name)
+	}
+	slices.Sort(names)
+	return names
 }

@@ -173,3 +173,13 @@ func TestRegistryMetricsAreComplete(t *testing.T) {
 		t.Errorf("registry metrics (-want +got):\n%s", diff)
 	}
 }
+
+func TestMetricNamesAreThoseOfTheList(t *testing.T) {
+	var want []string
+	for _, r := range rowsOfComment(t) {
+		want = append(want, r.Name)
+	}
+	if diff := cmp.Diff(slices.Compact(want), MetricNames()); diff != "" {
+		t.Errorf("names (-listed +got):\n%s", diff)
+	}
+}

@@ -62,7 +62,10 @@ tests:
 		stdout string // all of it
 		stderr string // part of it
 	}{
-		{"rules check " + rules, 0, rules + ": 3 rules in 1 group, good\n", ""},
+		{"rules check " + rules, 0, rules + ": 3 rules in 1 group, good\n" +
+			rules + ":7: rule \"Errors\": unknown metric \"requests\" (right if the service records it itself)\n" +
+			rules + ":15: rule \"Slow\": unknown metric \"duration\" (right if the service records it itself)\n" +
+			rules + ":20: rule \"Full\": unknown metric \"queue\" (right if the service records it itself)\n", ""},
 		{"rules check " + badRules, 1, "", badRules + `:6: unknown key "wran" in a rule; did you mean "warn"?`},
 		{"rules check missing.yaml", 1, "", "missing.yaml: no such file"},
 		{"rules test " + tests, 0, tests + ": 3 tests passed\n", ""},

@@ -12,6 +12,8 @@ import (
 
 	"github.com/otelnet/agent/alertproc"
 	"github.com/otelnet/agent/internal/ruletest"
+	"github.com/otelnet/agent/otelnet"
+	"github.com/otelnet/agent/runtimemetrics"
 )
 
 func rules(args []string, stdout io.Writer) error {
@@ -57,6 +59,10 @@ func checkRules(path string, stdout io.Writer) error {
 		n += len(g.Rules)
 	}
 	fmt.Fprintf(stdout, "%s: %s in %s, good\n", path, count(n, "rule"), count(len(cfg.Groups), "group"))
+	cfg.Known = slices.Concat(otelnet.MetricNames(), runtimemetrics.MetricNames())
+	for _, w := range alertproc.Unknown(cfg) {
+		fmt.Fprintf(stdout, "%s (right if the service records it itself)\n", w)
+	}
 	return nil
 }
 

@@ -105,6 +105,14 @@ func (tc *testCase) run(cfg alertproc.Config) (errs []error) {
 		steps = max(steps, len(strings.Fields(e.States)))
 	}
 	cfg.Notify, cfg.StateFile, cfg.MeterProvider = nil, "", noop.NewMeterProvider()
+	for _, g := range cfg.Groups { // a test may do without any of them
+		for _, r := range g.Rules {
+			cfg.Known = append(cfg.Known, r.Metric)
+			if r.Ratio != nil {
+				cfg.Known = append(cfg.Known, r.Ratio.Bad.Metric, r.Ratio.Total.Metric)
+			}
+		}
+	}
 	p, err := alertproc.New(cfg)
 	if err != nil {
 		return []error{err}
