@@ -95,6 +95,40 @@ func (p *Prometheus) Query(ctx context.Context, expr string) ([]Sample, error) {
 	return samples, nil
 }
 
+// Samples returns the samples as they are stored of the one series that the selector names, over the last hour.
+func (p *Prometheus) Samples(ctx context.Context, selector string) ([]Sample, error) {
+	body, err := Get(ctx, http.DefaultClient, p.URL+"/api/v1/query?query="+url.QueryEscape(selector+"[1h]"))
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Metric map[string]string
+				Values [][2]any
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("prometheus: samples of %s: %w", selector, err)
+	}
+	if len(answer.Data.Result) != 1 {
+		return nil, fmt.Errorf("prometheus has %d series of %s, want 1", len(answer.Data.Result), selector)
+	}
+	var samples []Sample
+	for _, v := range answer.Data.Result[0].Values {
+		s := Sample{Labels: answer.Data.Result[0].Metric}
+		seconds, ok1 := v[0].(float64)
+		text, ok2 := v[1].(string)
+		if s.Value, err = strconv.ParseFloat(text, 64); err != nil || !ok1 || !ok2 {
+			return nil, fmt.Errorf("prometheus: samples of %s: %v is none", selector, v)
+		}
+		s.Time = time.UnixMilli(int64(seconds*1000 + 0.5))
+		samples = append(samples, s)
+	}
+	return samples, nil
+}
+
 // ByLabel evaluates an expression that aggregates by one label, and returns its values by that label's.
 func (p *Prometheus) ByLabel(ctx context.Context, expr, label string) (map[string]float64, error) {
 	samples, err := p.Query(ctx, expr)
