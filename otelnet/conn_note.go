@@ -13,6 +13,10 @@ import (
 //
 //go:noinline
 func (s *ConnStats) afterRead(err error) {
+	if op, ok := err.(*net.OpError); ok && op.Err == os.ErrDeadlineExceeded &&
+		s.flags.Load()&(flagAborting|flagFinal) == flagAborting {
+		return // once for each request of an HTTP/1 server; see afterWrite
+	}
 	if err == io.EOF {
 		if !s.has(flagCloseRead) {
 			s.flags.Or(flagEOF)
@@ -65,11 +69,16 @@ func (s *ConnStats) noteTransfer(err error) {
 	}
 }
 
-// noteDeadline remembers whether the deadline that is set only serves to wake a call up.
+// noteDeadline remembers whether the deadline that is set only serves to wake a call up. An HTTP/1 server calls it five
+// times for each request, mostly to take a deadline back that was never there.
 func (s *ConnStats) noteDeadline(t time.Time) {
-	if !t.IsZero() && time.Until(t) <= 0 {
+	switch aborting := s.flags.Load()&flagAborting != 0; {
+	case !t.IsZero() && past(t):
 		s.flags.Or(flagAborting)
-	} else {
+	case aborting:
 		s.flags.And(^flagAborting)
 	}
 }
+
+// past asks the clock only if t does not say so itself: what wakes a call up mostly lies at the beginning of time.
+func past(t time.Time) bool { return t.Unix() < 1e9 || time.Until(t) <= 0 }

@@ -570,3 +570,25 @@ func TestReadWriteAllocateNothing(t *testing.T) {
 		}
 	})
 }
+
+// A deadline only wakes a call up if it lies in the past when it is set.
+func TestNoteDeadline(t *testing.T) {
+	var s ConnStats
+	for _, tt := range []struct {
+		name string
+		at   time.Time
+		want bool
+	}{
+		{"net/http's", time.Unix(1, 0), true},
+		{"none", time.Time{}, false},
+		{"now", time.Now(), true},
+		{"later", time.Now().Add(time.Hour), false},
+		{"a moment ago", time.Now().Add(-time.Millisecond), true},
+		{"later, without a monotonic clock", time.Now().Add(time.Hour).Round(0), false},
+	} {
+		s.noteDeadline(tt.at)
+		if got := s.has(flagAborting); got != tt.want {
+			t.Errorf("%s: aborting is %t, want %t", tt.name, got, tt.want)
+		}
+	}
+}

@@ -26,7 +26,7 @@ type ConnStats struct {
 	httpState  atomic.Uint32 // connState, from the HTTP server
 	protocol   atomic.Uint32 // HTTP major<<8 | minor
 	tlsVersion atomic.Uint32
-	inFlight   atomic.Int32
+	inFlight   atomic.Int32 // beside the one that serving is
 	requests   atomic.Uint64
 	failed     atomic.Uint32
 	route      atomic.Pointer[string]
@@ -117,7 +117,13 @@ func (s *ConnStats) Requests() uint64 { return s.requests.Load() }
 func (s *ConnStats) Errors() uint64 { return uint64(s.failed.Load()) }
 
 // InFlight returns how many HTTP requests the connection carries now: 0 or 1 with HTTP/1.
-func (s *ConnStats) InFlight() int { return int(s.inFlight.Load() &^ inFlightClosed) }
+func (s *ConnStats) InFlight() int {
+	n := int(s.inFlight.Load() &^ inFlightClosed)
+	if s.serving.Load() != nil {
+		n++
+	}
+	return n
+}
 
 // refresh reads the kernel's counts, if there are any.
 func (s *ConnStats) refresh() {

@@ -124,10 +124,7 @@ func (resp *response) begin(h *handler, r *http.Request) {
 	resp.ctx = r.Context()
 	if s, ok := ConnFromContext(resp.ctx); ok {
 		resp.conn = s
-		s.beginRequest(r)
-		if r.ProtoMajor == 1 {
-			s.serving.Store(resp)
-		}
+		s.begin(resp)
 	}
 	resp.active = &h.active[resp.key.scheme].methods[resp.key.method]
 	resp.active.begin()
@@ -154,7 +151,7 @@ func (resp *response) end(inner *http.Request) {
 		thrown = recover()
 	}
 	if resp.conn != nil {
-		resp.conn.serving.CompareAndSwap(resp, nil)
+		resp.conn.end(resp)
 	}
 	if !resp.hijacked {
 		resp.active.end()
@@ -196,7 +193,7 @@ func (resp *response) record(took float64) {
 	h := resp.handler
 	set := h.options.get(resp.key)
 	if resp.conn != nil {
-		resp.conn.endRequest(&set.key.route, resp.key.failed())
+		resp.conn.served(&set.key.route, resp.key.failed())
 	}
 	if resp.hijacked {
 		return

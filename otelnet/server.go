@@ -59,6 +59,8 @@ func ConnFromContext(ctx context.Context) (*ConnStats, bool) {
 func statsOf(c net.Conn) *ConnStats {
 	for range 8 {
 		switch v := c.(type) {
+		case *tcpConn: // most of them are; the server asks twice for each request
+			return &v.stats
 		case tracked:
 			return v.connStats()
 		case *tls.Conn:
@@ -85,7 +87,9 @@ func (s *ConnStats) noteState(c net.Conn, state http.ConnState) {
 		if tc, ok := c.(*tls.Conn); ok && s.tlsVersion.Load() == 0 {
 			s.noteTLS(tc.ConnectionState())
 		}
-		s.handshake.Store(nil)
+		if s.handshake.Load() != nil {
+			s.handshake.Store(nil)
+		}
 	case http.StateIdle:
 		s.httpState.Store(uint32(stateIdle))
 	case http.StateHijacked:
@@ -95,22 +99,34 @@ func (s *ConnStats) noteState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// beginRequest and endRequest join a request to the connection.
-func (s *ConnStats) beginRequest(r *http.Request) {
+// begin joins a request to the connection. HTTP/1 serves one at a time, which is then all that has to be kept.
+func (s *ConnStats) begin(resp *response) {
 	s.requests.Add(1)
-	s.inFlight.Add(1)
-	version := uint32(r.ProtoMajor)<<8 | uint32(r.ProtoMinor)&0xff
-	if s.protocol.Load() != version {
+	if resp.key.major == 1 {
+		s.serving.Store(resp)
+	} else {
+		s.inFlight.Add(1)
+	}
+	if version := uint32(resp.key.major)<<8 | uint32(resp.key.minor); s.protocol.Load() != version {
 		s.protocol.Store(version)
 	}
 }
 
-func (s *ConnStats) endRequest(route *string, failed bool) {
-	s.inFlight.Add(-1)
+// end lets go of a request that begin joined.
+func (s *ConnStats) end(resp *response) {
+	if resp.key.major == 1 {
+		s.serving.CompareAndSwap(resp, nil)
+	} else {
+		s.inFlight.Add(-1)
+	}
+}
+
+// served keeps what became of the request.
+func (s *ConnStats) served(route *string, failed bool) {
 	if failed {
 		s.failed.Add(1)
 	}
-	if route != nil && s.route.Load() != route {
+	if s.route.Load() != route {
 		s.route.Store(route)
 	}
 }
