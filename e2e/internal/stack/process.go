@@ -65,6 +65,9 @@ func Start(tb testing.TB, c Command) *Process {
 	return p
 }
 
+// PID is the process' number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Stop asks the process to end and waits for it; it fails the test if it does not end by itself in time.
 func (p *Process) Stop(tb testing.TB) {
 	tb.Helper()
