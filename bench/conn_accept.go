@@ -32,6 +32,12 @@ func startAccept(subject string) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.collect != nil {
+		// In a service somebody does, and otelnet hands the ends of connections to the SDK in batches from then on.
+		if err := w.collect(); err != nil {
+			return nil, err
+		}
+	}
 	address := ln.Addr().String()
 	p := make([]byte, 1)
 	return &work{run: func(n int) error {

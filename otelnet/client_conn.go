@@ -92,17 +92,17 @@ func (s *ConnStats) release(failed bool) {
 		s.endpoint.httpConns().active.Add(-1)
 	case n&inFlightClosed != 0 && failed:
 		// net/http closes a connection before it says what became of the request.
-		registry.closed.noteErrors(s.id, s.Errors())
+		registry.closed.noteErrors(s.id, s.failed.Load())
 	}
 }
 
 // noteErrors brings the row of a closed connection up to date, if it is still there.
-func (r *closedRing) noteErrors(id, errors uint64) {
+func (r *closedRing) noteErrors(id uint64, errors uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.rows {
-		if r.rows[i].info.ID == id {
-			r.rows[i].info.Errors = max(r.rows[i].info.Errors, errors)
+		if r.rows[i].id == id {
+			r.rows[i].errors = max(r.rows[i].errors, errors)
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package otelnet
 
 import (
+	"context"
 	"io"
 	"net"
+	"time"
 
 	"github.com/otelnet/agent/internal/tcpinfo"
 )
@@ -32,14 +34,36 @@ func (s *ConnStats) ended(before uint32, end int64, last *lastLook, local, peer 
 	case last.reason == reasonLocal || last.reason == reasonRemote:
 		failure = errNone
 	}
-	s.recordRTT(last.sample)
+	s.recordRTT(last.sample, end)
 	s.record(end, last.reason, failure)
 	s.endRole(before, end)
 	// In this order a table that is read meanwhile may find both rows, and drops one, but never misses the connection.
-	row := s.closedRow(end, last, failure)
-	row.local, row.peer = local, peer
-	registry.closed.add(row)
+	registry.closed.add(&closedRow{
+		snapshot: s.snapshot(end, &last.kernel),
+		local:    local, peer: peer,
+		reason: last.reason, failure: failure,
+	})
 	untrack(s)
+}
+
+// record feeds the metrics of the connection's end.
+func (s *ConnStats) record(end int64, reason closeReason, failure errorClass) {
+	group := s.group()
+	if group == nil {
+		return
+	}
+	group.active.Add(-1)
+
+	sc := s.endpoint.scope
+	duration := sc.ins.serverDuration
+	if s.endpoint.key.side == SideClient {
+		duration = sc.ins.clientDuration
+	}
+	set := group.closes.get(closeKey{reason: reason, err: failure, tlsVersion: uint16(s.tlsVersion.Load())})
+	sc.addSample(sample{duration, set.optionSet, time.Duration(end - s.opened).Seconds()}, end)
+	if failure != errNone {
+		sc.ins.connErrors.Add(context.Background(), 1, s.endpoint.errs.get(failure).add...)
+	}
 }
 
 // lastLook is what was found just before the close.

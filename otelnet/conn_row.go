@@ -1,7 +1,6 @@
 package otelnet
 
 import (
-	"context"
 	"net"
 	"strconv"
 	"time"
@@ -19,43 +18,85 @@ const (
 	stateIdle
 )
 
-// closedRow is what the table keeps of a closed connection. The addresses become text only when someone looks.
-type closedRow struct {
-	info        ConnInfo
-	local, peer net.Addr
-}
-
-// record feeds the metrics of the connection's end.
-func (s *ConnStats) record(end int64, reason closeReason, failure errorClass) {
-	group := s.group()
-	if group == nil {
-		return
-	}
-	group.active.Add(-1)
-
-	ins := s.endpoint.scope.ins
-	duration := ins.serverDuration
-	if s.endpoint.key.side == SideClient {
-		duration = ins.clientDuration
-	}
-	set := group.closes.get(closeKey{reason: reason, err: failure, tlsVersion: uint16(s.tlsVersion.Load())})
-	ctx := context.Background()
-	duration.Record(ctx, time.Duration(end-s.opened).Seconds(), set.record...)
-	if failure != errNone {
-		ins.connErrors.Add(ctx, 1, s.endpoint.errs.get(failure).add...)
-	}
-}
-
 // kernelView is what a row shows of the kernel's last answer.
 type kernelView struct {
 	rtt, minRTT time.Duration
-	retransmits uint32
 	unsent      uint64
+	retransmits uint32
 }
 
 func (v *kernelView) take(info *tcpinfo.Info) {
 	v.rtt, v.minRTT = info.RTT, info.MinRTT
 	v.retransmits, v.unsent = info.Retransmits, info.NotSentBytes
+}
+
+// snapshot is a connection at one moment, as it keeps itself: what reads it wants turned into text and times later, if
+// somebody looks.
+type snapshot struct {
+	id         uint64
+	endpoint   *endpoint
+	route      *string
+	opened, at int64 // nanoseconds since processStart
+	lastActive int64 // likewise; 0 for never
+	received   uint64
+	sent       uint64
+	requests   uint64
+	errors     uint32
+	tlsVersion uint16
+	protocol   uint16
+	kind       connKind
+	kernel     kernelView
+}
+
+// snapshot copies the connection without asking for anything.
+func (s *ConnStats) snapshot(at int64, v *kernelView) snapshot {
+	return snapshot{
+		id:         s.id,
+		endpoint:   s.endpoint,
+		route:      s.route.Load(),
+		opened:     s.opened,
+		at:         at,
+		lastActive: s.lastActive.Load(),
+		received:   s.received.Load(),
+		sent:       s.sent.Load(),
+		requests:   s.requests.Load(),
+		errors:     s.failed.Load(),
+		tlsVersion: uint16(s.tlsVersion.Load()),
+		protocol:   uint16(s.protocol.Load()),
+		kind:       s.kind,
+		kernel:     *v,
+	}
+}
+
+// info returns the row, state, addresses and rates left out.
+func (s *snapshot) info() ConnInfo {
+	row := ConnInfo{
+		ID:            s.id,
+		Side:          s.endpoint.key.side,
+		Name:          s.endpoint.key.name,
+		Transport:     s.kind.transport(),
+		Opened:        atTime(s.opened),
+		ReceivedBytes: s.received,
+		SentBytes:     s.sent,
+		Requests:      s.requests,
+		Errors:        uint64(s.errors),
+		Protocol:      protocolName(s.protocol),
+		TLSVersion:    tlsVersionName(s.tlsVersion),
+		AgeSeconds:    time.Duration(s.at - s.opened).Seconds(),
+		RTTSeconds:    s.kernel.rtt.Seconds(),
+		MinRTTSeconds: s.kernel.minRTT.Seconds(),
+		Retransmits:   uint64(s.kernel.retransmits),
+		UnsentBytes:   s.kernel.unsent,
+	}
+	active := s.opened
+	if s.lastActive != 0 {
+		row.LastActive, active = atTime(s.lastActive), s.lastActive
+	}
+	row.IdleSeconds = max(0, time.Duration(s.at-active).Seconds())
+	if s.route != nil {
+		row.Route = *s.route
+	}
+	return row
 }
 
 // row asks the kernel, if it counts, and returns the row of an open connection, addresses and unread bytes left out.
@@ -68,40 +109,28 @@ func (s *ConnStats) row(rd *tcpinfo.Reader, now int64) ConnInfo {
 	r := s.currentRates(now)
 	s.mu.Unlock()
 
-	row := s.info(now, &v)
+	snap := s.snapshot(now, &v)
+	row := snap.info()
+	row.State = s.state()
 	row.ReceiveRate, row.SendRate, row.RequestRate = float64(r.received), float64(r.sent), float64(r.requests)
 	return row
 }
 
-// info returns the row of the connection at a time, without asking for anything.
-func (s *ConnStats) info(now int64, v *kernelView) ConnInfo {
-	row := ConnInfo{
-		ID:            s.id,
-		Side:          s.endpoint.key.side,
-		Name:          s.endpoint.key.name,
-		Transport:     s.kind.transport(),
-		State:         s.state(),
-		Opened:        s.Opened(),
-		ReceivedBytes: s.received.Load(),
-		SentBytes:     s.sent.Load(),
-		Requests:      s.requests.Load(),
-		Errors:        s.Errors(),
-		Protocol:      protocolName(s.protocol.Load()),
-		TLSVersion:    tlsVersionName(uint16(s.tlsVersion.Load())),
-		AgeSeconds:    time.Duration(now - s.opened).Seconds(),
-		RTTSeconds:    v.rtt.Seconds(),
-		MinRTTSeconds: v.minRTT.Seconds(),
-		Retransmits:   uint64(v.retransmits),
-		UnsentBytes:   v.unsent,
-	}
-	active := s.opened
-	if at := s.lastActive.Load(); at != 0 {
-		row.LastActive, active = atTime(at), at
-	}
-	row.IdleSeconds = max(0, time.Duration(now-active).Seconds())
-	if route := s.route.Load(); route != nil {
-		row.Route = *route
-	}
+// closedRow is what the table keeps of a closed connection.
+type closedRow struct {
+	snapshot
+	local, peer net.Addr
+	reason      closeReason
+	failure     errorClass
+}
+
+// info returns the row, addresses left out.
+func (r *closedRow) info() ConnInfo {
+	row := r.snapshot.info()
+	row.State = "closed"
+	row.Closed = atTime(r.at)
+	row.CloseReason = r.reason.String()
+	row.ErrorType = r.failure.String()
 	return row
 }
 
@@ -124,16 +153,7 @@ func (s *ConnStats) state() string {
 	return "active"
 }
 
-func (s *ConnStats) closedRow(end int64, last *lastLook, failure errorClass) closedRow {
-	row := closedRow{info: s.info(end, &last.kernel)}
-	row.info.State = "closed"
-	row.info.Closed = atTime(end)
-	row.info.CloseReason = last.reason.String()
-	row.info.ErrorType = failure.String()
-	return row
-}
-
-func protocolName(version uint32) string {
+func protocolName(version uint16) string {
 	switch version {
 	case 0:
 		return ""

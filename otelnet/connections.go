@@ -47,12 +47,14 @@ func ConnectionsPage(filter Filter) (page []ConnInfo, total int) {
 	}
 	// The closed ones are looked at in any case: one that closed since it was met as open is no longer that.
 	wantClosed := filter.State == "closed" || filter.State == "all"
-	for _, c := range registry.closed.all() {
+	closed := registry.closed.all()
+	for i := range closed {
+		c := &closed[i]
 		if !wantClosed {
-			t.drop(c.info.ID)
+			t.drop(c.id)
 			continue
 		}
-		e := entry{info: c.info, local: c.local, peer: c.peer}
+		e := entry{info: c.info(), local: c.local, peer: c.peer}
 		e.resolve()
 		t.offer(&e)
 	}

@@ -136,11 +136,11 @@ func TestConnectionsPage(t *testing.T) {
 func TestClosedRingKeepsTheLast(t *testing.T) {
 	var r closedRing
 	for i := range maxClosed + 10 {
-		r.add(closedRow{info: ConnInfo{ID: uint64(i)}})
+		r.add(&closedRow{snapshot: snapshot{id: uint64(i)}})
 	}
 	seen := map[uint64]bool{}
 	for _, row := range r.all() {
-		seen[row.info.ID] = true
+		seen[row.id] = true
 	}
 	if len(seen) != maxClosed || seen[9] || !seen[10] || !seen[maxClosed+9] {
 		t.Errorf("got %d rows; row 9 %t, row 10 %t, last %t; want %d, false, true, true",

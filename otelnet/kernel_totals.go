@@ -1,7 +1,6 @@
 package otelnet
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
@@ -86,14 +85,13 @@ func (s *ConnStats) sampleRTT(info *tcpinfo.Info, now, since int64) rttSample {
 }
 
 // recordRTT must be called without a lock: the SDK runs code of others.
-func (s *ConnStats) recordRTT(r rttSample) {
+func (s *ConnStats) recordRTT(r rttSample, now int64) {
 	if r.smoothed == 0 {
 		return
 	}
-	ins, opts := s.endpoint.scope.ins, s.endpoint.io.kernel.opts.record
-	ctx := context.Background()
-	ins.rtt.Record(ctx, r.smoothed.Seconds(), opts...)
+	sc, opts := s.endpoint.scope, s.endpoint.io.kernel.opts
+	sc.addSample(sample{sc.ins.rtt, opts, r.smoothed.Seconds()}, now)
 	if r.least != 0 {
-		ins.minRTT.Record(ctx, r.least.Seconds(), opts...)
+		sc.addSample(sample{sc.ins.minRTT, opts, r.least.Seconds()}, now)
 	}
 }

@@ -1,7 +1,6 @@
 package otelnet
 
 import (
-	"context"
 	"sync"
 	"syscall"
 
@@ -81,6 +80,7 @@ func (a *acceptor) recordWait(s *ConnStats) {
 	wait := rd.Info.LastSent
 	readers.Put(rd)
 	if err == nil {
-		a.endpoint.scope.ins.queueWait.Record(context.Background(), wait.Seconds(), a.endpoint.queues.opts.record...)
+		sc := a.endpoint.scope
+		sc.addSample(sample{sc.ins.queueWait, a.endpoint.queues.opts, wait.Seconds()}, s.opened)
 	}
 }

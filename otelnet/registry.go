@@ -93,15 +93,15 @@ type closedRing struct {
 	next int // the slot that is written next, the oldest once the ring is full
 }
 
-func (r *closedRing) add(row closedRow) {
+func (r *closedRing) add(row *closedRow) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if len(r.rows) < maxClosed {
-		r.rows = append(r.rows, row)
-		return
+		r.rows = append(r.rows, *row)
+	} else {
+		r.rows[r.next] = *row
+		r.next = (r.next + 1) % maxClosed
 	}
-	r.rows[r.next] = row
-	r.next = (r.next + 1) % maxClosed
+	r.mu.Unlock()
 }
 
 // all returns a copy, in no order.

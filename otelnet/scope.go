@@ -18,6 +18,7 @@ type scope struct {
 	ins *instruments
 
 	sweptAt, sampledAt atomic.Int64 // nanoseconds since processStart, 0 for never
+	samples            samples      // of connections that have ended
 
 	mu        sync.Mutex
 	endpoints map[endpointKey]*endpoint

@@ -14,7 +14,8 @@ type pass struct {
 	sampled   int64 // when they were taken last
 }
 
-// sweep brings the totals of a scope's endpoints up to what its open connections have carried.
+// sweep brings the totals of a scope's endpoints up to what its open connections have carried, and the histograms up to
+// the ends of the others.
 func sweep(sc *scope) {
 	p := pass{rd: readers.Get().(*tcpinfo.Reader), now: sinceStart()}
 	defer readers.Put(p.rd)
@@ -27,10 +28,11 @@ func sweep(sc *scope) {
 		}
 	})
 	sc.sweptAt.Store(p.now)
+	sc.samples.flush()
 }
 
 func (s *ConnStats) sweep(p *pass) {
-	s.recordRTT(s.fold(p))
+	s.recordRTT(s.fold(p), p.now)
 }
 
 // fold brings the totals up to date and returns a sample if one is due.

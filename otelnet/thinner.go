@@ -11,7 +11,7 @@ type thinner struct{ state atomic.Uint64 } // the second, and the events in it
 
 const (
 	thinAfter = 100 // events of a second that pass
-	thinTo    = 8   // of the others, one in so many
+	thinTo    = 32  // of the others, one in so many
 	thinBits  = 24
 )
 

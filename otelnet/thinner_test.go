@@ -19,8 +19,8 @@ func TestThinner(t *testing.T) {
 		events, want int
 	}{
 		{"a quiet second", 7 * second, 100, 100},
-		{"more in the same second", 7*second + 1, 800, 100},
-		{"the next second", 8 * second, 900, 200},
+		{"more in the same second", 7*second + 1, 3200, 100},
+		{"the next second", 8 * second, 3300, 200},
 		{"a quiet one again", 9 * second, 3, 3},
 	} {
 		if got := passed(tt.now, tt.events); got != tt.want {

@@ -28,18 +28,27 @@ type Reader struct {
 	inq    int32
 	get    func(fd uintptr) // bound once: a closure made for each call would be an allocation
 	count  func(fd uintptr)
+	kind   func(fd uintptr)
 }
 
 // NewReader returns a Reader to be reused for many sockets.
 func NewReader() *Reader {
 	r := new(Reader)
-	r.get, r.count = r.getsockopt, r.countUnread
+	r.get, r.count, r.kind = r.getsockopt, r.countUnread, r.getProtocol
 	return r
 }
 
 func (r *Reader) getsockopt(fd uintptr) {
 	// A plain Syscall, not a raw one: the kernel takes the socket's lock, and may wait for it.
 	_, _, r.errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, uintptr(r.level), uintptr(r.option),
+		uintptr(unsafe.Pointer(&r.buf[0])), uintptr(unsafe.Pointer(&r.n)), 0)
+	runtime.KeepAlive(r)
+}
+
+// getProtocol is a raw system call: the kernel knows this answer without a lock.
+func (r *Reader) getProtocol(fd uintptr) {
+	r.n = 4
+	_, _, r.errno = syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.SOL_SOCKET, soProtocol,
 		uintptr(unsafe.Pointer(&r.buf[0])), uintptr(unsafe.Pointer(&r.n)), 0)
 	runtime.KeepAlive(r)
 }
@@ -116,7 +125,7 @@ func (r *Reader) PendingError(rc syscall.RawConn) error {
 // PlainTCP reports whether the socket is ordinary TCP. A Multipath TCP socket answers TCP_INFO for its first subflow
 // alone, so its counts cannot be used.
 func (r *Reader) PlainTCP(rc syscall.RawConn) bool {
-	if err := r.ask(rc, syscall.SOL_SOCKET, soProtocol, 4); err != nil {
+	if rc.Control(r.kind) != nil || r.errno != 0 {
 		return false
 	}
 	return *(*int32)(unsafe.Pointer(&r.buf[0])) == ipprotoTCP
