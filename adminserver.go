@@ -11,7 +11,7 @@ import (
 
 // startAdmin brings the page up. A port that is taken is an error here, not a line in a log later.
 func (a *Agent) startAdmin() (*admin.Server, error) {
-	server, err := admin.New(admin.Config{
+	cfg := admin.Config{
 		Addr:     a.config.adminAddr,
 		Token:    a.config.adminToken,
 		CertFile: a.config.adminCert,
@@ -26,7 +26,11 @@ func (a *Agent) startAdmin() (*admin.Server, error) {
 		Connections: otelnet.ConnectionsPage,
 		Metrics:     a.metrics.scrape,
 		OnViewer:    a.ticker.setViewers,
-	})
+	}
+	if a.captures != nil {
+		cfg.Captures = a.captures
+	}
+	server, err := admin.New(cfg)
 	if err != nil {
 		return nil, err
 	}

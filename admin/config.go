@@ -38,6 +38,9 @@ type Config struct {
 	// [otelnet.ConnectionsPage] does. Nil means that there is no table.
 	Connections func(otelnet.Filter) ([]otelnet.ConnInfo, int)
 	Metrics     http.Handler // serves /metrics; nil means 404
+	// Captures are what /api/captures and the pages of captures show, and who takes the CPU profiles of /debug/pprof/profile.
+	// Nil means that there are none.
+	Captures CaptureSource
 	// OnViewer is called with the number of open streams each time it changes, in order, from the goroutine of the viewer that
 	// came or went. It must return soon.
 	OnViewer func(n int)

@@ -115,5 +115,10 @@ func fetchAllowed(r *http.Request) bool {
 		return true
 	}
 	navigation := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-	return navigation && !strings.HasPrefix(r.URL.Path, "/debug/pprof/")
+	return navigation && !costly(r.URL.Path)
+}
+
+// costly tells the paths that take a profile, or read one.
+func costly(path string) bool {
+	return strings.HasPrefix(path, "/debug/pprof/") || strings.HasPrefix(path, "/api/captures/") && strings.Count(path, "/") > 4
 }

@@ -28,8 +28,9 @@ type asset struct {
 	etag         string
 }
 
-// bundleName is the script that index.html loads; the modules that it is made of are served beside it, to be read.
-const bundleName = "page.js"
+// bundles are the scripts that the documents load, by the modules that they begin with. What they are made of is served beside them,
+// to be read.
+var bundles = map[string]string{"app": "page.js", "capture": "capturepage.js"}
 
 // loadPage takes some 15 ms, once in a process.
 var loadPage = sync.OnceValues(readPage)
@@ -49,14 +50,19 @@ func readPage() (*page, error) {
 			return nil, err
 		}
 	}
-	script, err := bundle("app", func(module string) ([]byte, error) {
-		body, err := fs.ReadFile(pageFiles, "page/"+module+".js")
-		return slim(module+".js", body), err
-	})
-	if err != nil {
-		return nil, err
+	for entry, name := range bundles {
+		script, err := bundle(entry, func(module string) ([]byte, error) {
+			body, err := fs.ReadFile(pageFiles, "page/"+module+".js")
+			return slim(module+".js", body), err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := p.add(name, dropBlankLines(script)); err != nil {
+			return nil, err
+		}
 	}
-	return p, p.add(bundleName, dropBlankLines(script))
+	return p, nil
 }
 
 // add compresses a file and keeps both forms.
@@ -118,6 +124,12 @@ func contentType(name string) string {
 		return "image/svg+xml"
 	}
 	return mime.TypeByExtension(path.Ext(name))
+}
+
+// capture serves the document of one capture, and of the list of them. It may hold frames of our own: pprof's pages.
+func (p *page) capture(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Security-Policy", policy+"; frame-src 'self'")
+	p.serve(w, r, "capture.html")
 }
 
 func (p *page) index(w http.ResponseWriter, r *http.Request) { p.serve(w, r, "index.html") }

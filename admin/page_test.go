@@ -64,11 +64,15 @@ func TestPageFilesAreServed(t *testing.T) {
 			t.Errorf("%s again: got %d with %d bytes, want 304 with none", name, again.StatusCode, len(again.body))
 		}
 	}
-	// The first load is these, their headers, and the history: 45 kB in all, which a test in a browser counts.
-	total := 0
-	for _, name := range []string{"/", "/page/app.css", "/page/icon.svg", "/page/page.js"} {
-		total += len(do(t, s, http.MethodGet, name, gzipped).body)
+	weigh := func(names ...string) (total int) {
+		for _, name := range names {
+			total += len(do(t, s, http.MethodGet, name, gzipped).body)
+		}
+		return total
 	}
+	// The first load is these, their headers, and the history: 45 kB in all, which a test in a browser counts.
+	total := weigh("/", "/page/app.css", "/page/icon.svg", "/page/page.js")
+	t.Logf("the page of a capture weighs %d bytes more", weigh("/captures/x", "/page/capture.css", "/page/capturepage.js"))
 	t.Logf("the page weighs %d bytes on the wire", total)
 	if total > 27_000 {
 		t.Errorf("the page weighs %d bytes on the wire, want at most 27 kB", total)
@@ -93,32 +97,40 @@ func TestPageKeepsToItsPolicy(t *testing.T) {
 	}
 }
 
-// The page loads one script, in which each module stands once and after those that it needs.
+// Each document loads one script, in which a module stands once at most and after those that it needs.
 func TestScriptHoldsEachModuleOnce(t *testing.T) {
 	s := start(t, admin.Config{})
-	script := get(t, s, "/page/page.js").body
-	for _, name := range pageFiles(t) {
-		module, ok := strings.CutSuffix(filepath.Base(name), ".js")
-		if !ok {
-			continue
+	scripts := map[string]string{"/": "page.js", "/captures": "capturepage.js", "/captures/any": "capturepage.js"}
+	held := make(map[string]bool)
+	for document, name := range scripts {
+		script := get(t, s, "/page/"+name).body
+		for _, file := range pageFiles(t) {
+			module, ok := strings.CutSuffix(filepath.Base(file), ".js")
+			if n := strings.Count(script, "const $"+module+" = (() => {\n"); ok && n > 1 {
+				t.Errorf("module %s stands %d times in %s, want once", module, n, name)
+			} else if n == 1 {
+				held[module] = true
+			}
 		}
-		if n := strings.Count(script, "const $"+module+" = (() => {\n"); n != 1 {
-			t.Errorf("module %s stands %d times in the script, want once", module, n)
+		begun := make(map[string]bool)
+		for _, m := range regexp.MustCompile(`(?m)^const (?:\{[^}]*\} = \$(\w+);|\$(\w+) = \(\(\) => \{)$`).FindAllStringSubmatch(script, -1) {
+			if m[2] != "" {
+				begun[m[2]] = true
+			} else if !begun[m[1]] {
+				t.Errorf("%s: module %s is used before it stands", name, m[1])
+			}
+		}
+		if left := regexp.MustCompile(`(?m)^(?:import|export) .*`).FindString(script); left != "" {
+			t.Errorf("%s: left over: %s", name, left)
+		}
+		if body := get(t, s, document).body; strings.Count(body, "<script") != 1 || !strings.Contains(body, `src="/page/`+name+`"`) {
+			t.Errorf("%s loads other scripts than %s:\n%s", document, name, body)
 		}
 	}
-	begun := make(map[string]bool)
-	for _, m := range regexp.MustCompile(`(?m)^const (?:\{[^}]*\} = \$(\w+);|\$(\w+) = \(\(\) => \{)$`).FindAllStringSubmatch(script, -1) {
-		if m[2] != "" {
-			begun[m[2]] = true
-		} else if !begun[m[1]] {
-			t.Errorf("module %s is used before it stands", m[1])
+	for _, file := range pageFiles(t) {
+		if module, ok := strings.CutSuffix(filepath.Base(file), ".js"); ok && !held[module] {
+			t.Errorf("module %s is in no script", module)
 		}
-	}
-	if left := regexp.MustCompile(`(?m)^(?:import|export) .*`).FindString(script); left != "" {
-		t.Errorf("left over: %s", left)
-	}
-	if index := get(t, s, "/").body; strings.Count(index, "<script") != 1 || !strings.Contains(index, `src="/page/page.js"`) {
-		t.Errorf("the page loads other scripts than page.js:\n%s", index)
 	}
 }
 

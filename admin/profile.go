@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -15,16 +16,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelnet/agent/capture"
 )
 
 const maxProfile = 5 * time.Minute
 
 // profiles serves /debug/pprof/ with the paths and parameters that go tool pprof and go tool trace know. net/http/pprof would do,
 // but importing it registers its handlers on http.DefaultServeMux, and a host that serves that mux to the world would expose them.
-func profiles(mux *http.ServeMux) {
+func (s *Server) profiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/{$}", profileIndex)
 	mux.HandleFunc("GET /debug/pprof/{name}", profileByName)
-	mux.HandleFunc("GET /debug/pprof/profile", profileCPU)
+	mux.HandleFunc("GET /debug/pprof/profile", s.profileCPU)
 	mux.HandleFunc("GET /debug/pprof/trace", profileTrace)
 	mux.HandleFunc("GET /debug/pprof/cmdline", profileCmdline)
 	mux.HandleFunc("GET /debug/pprof/symbol", profileSymbol)
@@ -85,8 +88,23 @@ func attachment(w http.ResponseWriter, name string) {
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 }
 
-func profileCPU(w http.ResponseWriter, r *http.Request) {
-	record(w, r, "profile", 30*time.Second, pprof.StartCPUProfile, pprof.StopCPUProfile)
+// profileCPU takes its turn with the profiles of captures where there are any: the process has one profiler.
+func (s *Server) profileCPU(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Captures == nil {
+		record(w, r, "profile", 30*time.Second, pprof.StartCPUProfile, pprof.StopCPUProfile)
+		return
+	}
+	d, ok := profileTime(w, r, "profile", 30*time.Second)
+	if !ok {
+		return
+	}
+	err := s.cfg.Captures.CPUProfile(r.Context(), w, d)
+	switch {
+	case errors.Is(err, capture.ErrBusy):
+		fail(w, http.StatusConflict, "busy", err.Error())
+	case errors.Is(err, capture.ErrClosed):
+		fail(w, http.StatusServiceUnavailable, "unavailable", err.Error())
+	}
 }
 
 func profileTrace(w http.ResponseWriter, r *http.Request) {
@@ -95,26 +113,35 @@ func profileTrace(w http.ResponseWriter, r *http.Request) {
 
 // record runs a profiler that the process has only one of, and stops it only if it was this call that started it.
 func record(w http.ResponseWriter, r *http.Request, name string, d time.Duration, start func(io.Writer) error, stop func()) {
-	if text := r.URL.Query().Get("seconds"); text != "" {
-		sec, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(sec) || sec <= 0 || sec > maxProfile.Seconds() {
-			badParameter(w, fmt.Errorf("seconds: %.40q; allowed are numbers above 0, up to %.0f", text, maxProfile.Seconds()))
-			return
-		}
-		d = time.Duration(sec * float64(time.Second))
-	}
-	if r.Method == http.MethodHead {
-		attachment(w, name)
+	d, ok := profileTime(w, r, name, d)
+	if !ok {
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + answerTimeout))
-	attachment(w, name)
 	if err := start(w); err != nil {
 		fail(w, http.StatusConflict, "busy", fmt.Sprintf("%s: %v", name, err))
 		return
 	}
 	defer stop()
 	pause(r.Context(), d)
+}
+
+// profileTime reads how long to record, and prepares the answer. When it returns false everything is said.
+func profileTime(w http.ResponseWriter, r *http.Request, name string, d time.Duration) (time.Duration, bool) {
+	if text := r.URL.Query().Get("seconds"); text != "" {
+		sec, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(sec) || sec <= 0 || sec > maxProfile.Seconds() {
+			badParameter(w, fmt.Errorf("seconds: %.40q; allowed are numbers above 0, up to %.0f", text, maxProfile.Seconds()))
+			return 0, false
+		}
+		d = time.Duration(sec * float64(time.Second))
+	}
+	if r.Method == http.MethodHead {
+		attachment(w, name)
+		return 0, false
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + answerTimeout))
+	attachment(w, name)
+	return d, true
 }
 
 // pause waits for d, or until the client goes or the server stops.

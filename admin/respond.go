@@ -33,13 +33,15 @@ func badParameter(w http.ResponseWriter, err error) {
 }
 
 // respond answers with v as JSON.
-func respond(w http.ResponseWriter, r *http.Request, v any) {
+func respond(w http.ResponseWriter, r *http.Request, v any) { respondStatus(w, r, http.StatusOK, v) }
+
+func respondStatus(w http.ResponseWriter, r *http.Request, code int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		fail(w, http.StatusInternalServerError, "internal", "encode the answer: "+err.Error())
 		return
 	}
-	send(w, r, body)
+	sendStatus(w, r, jsonType, code, body)
 }
 
 var gzipWriters = sync.Pool{New: func() any {
@@ -47,22 +49,29 @@ var gzipWriters = sync.Pool{New: func() any {
 	return z
 }}
 
+const jsonType = "application/json"
+
 // send answers with JSON.
-func send(w http.ResponseWriter, r *http.Request, body []byte) {
-	sendAs(w, r, "application/json", body)
+func send(w http.ResponseWriter, r *http.Request, body []byte) { sendAs(w, r, jsonType, body) }
+
+// sendAs answers with a body of any kind.
+func sendAs(w http.ResponseWriter, r *http.Request, kind string, body []byte) {
+	sendStatus(w, r, kind, http.StatusOK, body)
 }
 
-// sendAs answers with body, compressed where it is worth it and the client takes it.
-func sendAs(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
+// sendStatus answers with a body, compressed where it is worth it and the client takes it.
+func sendStatus(w http.ResponseWriter, r *http.Request, kind string, code int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
+	h.Set("Content-Type", kind)
 	h.Set("Vary", "Accept-Encoding")
 	if len(body) < 1400 || !acceptsGzip(r) { // one packet either way
 		h.Set("Content-Length", strconv.Itoa(len(body)))
+		w.WriteHeader(code)
 		_, _ = w.Write(body)
 		return
 	}
 	h.Set("Content-Encoding", "gzip")
+	w.WriteHeader(code)
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
 	z.Reset(w)

@@ -21,7 +21,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /report", s.writeReport)
 	mux.HandleFunc("GET /api/v1/alerts", s.promAlerts)
 	mux.HandleFunc("GET /api/v1/rules", s.promRules)
-	profiles(mux)
+	s.captureRoutes(mux)
+	s.profiles(mux)
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /metrics", s.cfg.Metrics)
 	}

@@ -31,6 +31,8 @@ type Server struct {
 
 	stop      context.CancelFunc // ends streams and profiles
 	reporting chan struct{}      // holds one while a report is made
+	views     oneByOne           // has one in it while a profile or trace is unpacked
+	summaries kept               // of traces
 	inFlight  atomic.Int64
 
 	mu sync.Mutex
@@ -58,6 +60,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, page: pg, stop: stop, cookie: cookieValue(cfg.Token), cert: cert, reporting: make(chan struct{}, 1)}
+	s.views = make(oneByOne, 1)
 	s.hub = newHub(ctx, cfg.History, s.encodeTick, cfg.OnViewer)
 	s.http = &http.Server{
 		Handler:           s.guard(s.routes()),

@@ -20,6 +20,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		"alerts":      s.cfg.Alerts != nil,
 		"connections": s.cfg.Connections != nil,
 		"metrics":     s.cfg.Metrics != nil,
+		"captures":    s.cfg.Captures != nil,
 		"history": map[string]any{
 			"keepSeconds":    s.cfg.History.Keep().Seconds(),
 			"oldest":         millis(st.Oldest),

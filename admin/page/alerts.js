@@ -1,14 +1,16 @@
 // The alert strip and the table of rules.
 import { el, set } from "./dom.js";
+import { href } from "./captures.js";
 import { clock, count, duration, seconds } from "./format.js";
 
 // The shown labels leave out what the chip says anyway.
 const said = new Set(["alertname", "severity"]);
 
 export class Alerts {
-  // said is where a screen reader hears of changes: of states only, not of each new value; look(from, to) shows a stretch of time.
-  constructor(strip, rules, said, look) {
-    Object.assign(this, { strip, said, look });
+  // said is where a screen reader hears of changes: of states only, not of each new value; look(from, to) shows a stretch of time;
+  // captureOf(alert, since) gives the id of the capture that was made for an alert.
+  constructor(strip, rules, said, look, captureOf) {
+    Object.assign(this, { strip, said, look, captureOf });
     this.body = el("tbody");
     this.note = el("p", { class: "note" });
     this.table = el("table", {}, el("thead", {}, el("tr", {},
@@ -25,11 +27,11 @@ export class Alerts {
     if (active.length > 12) chips.push(el("span", { class: "chip" }, `and ${active.length - 12} more`));
     for (const s of spans.filter((s) => s.over && !active.some((a) => a.labels.alertname === s.alert)).slice(0, 3)) {
       chips.push(el("span", { class: "chip" }, el("span", { class: "state" }, "resolved"), this.name(s.alert, s.from, s.to),
-        `at ${clock(s.to)}`));
+        `at ${clock(s.to)}`, this.evidence(s.alert, s.from)));
     }
     if (!chips.length) chips.push(el("span", { class: "chip" }, this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
     set(this.said, active.map((a) => `${a.labels.alertname} ${a.state}`).sort().join(", "));
-    const text = chips.map((c) => c.className + c.textContent).join("|");
+    const text = chips.map((c) => c.className + c.textContent + (c.querySelector("a")?.href ?? "")).join("|");
     if (text === this.shown) return; // untouched, so that a selection in it stays
     this.shown = text;
     this.strip.replaceChildren(...chips);
@@ -45,7 +47,13 @@ export class Alerts {
     const labels = Object.entries(a.labels).filter(([k]) => !said.has(k)).map(([k, v]) => `${k}=${v}`).join(" ");
     const text = a.annotations.summary || labels;
     return el("span", { class: "chip " + level }, el("span", { class: "state" }, a.state), this.name(a.labels.alertname ?? "", since),
-      el("span", {}, text), el("span", {}, a.activeAt ? `since ${clock(since)}` : ""));
+      el("span", {}, text), el("span", {}, a.activeAt ? `since ${clock(since)}` : ""), this.evidence(a.labels.alertname, since));
+  }
+
+  // evidence links to the capture of an alert, "" if there is none.
+  evidence(alert, since) {
+    const id = this.captureOf(alert, since);
+    return id ? el("a", { class: "link", href: href(id) }, "evidence") : "";
   }
 
   rules(groups) {

@@ -1,5 +1,6 @@
 // The page: puts the parts together, keeps the state in the URL, draws when something changed and somebody looks.
 import { Alerts } from "./alerts.js";
+import { Captures } from "./captures.js";
 import { Columns } from "./columns.js";
 import { Drawer } from "./drawer.js";
 import { el, set } from "./dom.js";
@@ -92,7 +93,11 @@ for (const [id, title, members] of groups) {
 const tiles = new Tiles($("tiles"));
 // look shows a stretch with what came before and after it.
 const look = (from, to) => cursor.choose(from - 30000, Math.min(to + 30000, columns.last || Date.now()));
-const alerts = new Alerts($("alerts"), $("rules"), $("said"), look);
+const captures = new Captures($("captures"), () => {
+  dirty = true;
+  schedule();
+});
+const alerts = new Alerts($("alerts"), $("rules"), $("said"), look, (alert, since) => captures.of(alert, since));
 const drawer = new Drawer($("drawer"), (id) => getJSON("/api/connections/" + id), (id) => { view.table.conn = id ? String(id) : ""; save(); });
 const table = new Table($("connections"), view.table, (q) => getJSON("/api/connections?" + q), save, (c, opener) => drawer.open(c.id, opener));
 const routes = new Routes($("routes"), view.table, (q) => {
@@ -263,6 +268,8 @@ keys($("keys"), $("help"), {
 async function refresh() {
   if (!status) return;
   routes.refresh();
+  $("captures").hidden = !status.captures;
+  if (status.captures) captures.refresh();
   if (status.connections) table.refresh();
   else $("connections").hidden = true;
   if (status.alerts) {

@@ -3,9 +3,9 @@
 
 const hangUpAfter = 30000, mostBuffered = 120;
 
-export async function getJSON(path) {
+export async function getJSON(path, method = "GET", patience = 10000) {
   try {
-    const r = await fetch(path, { signal: AbortSignal.timeout(10000) });
+    const r = await fetch(path, { method, signal: AbortSignal.timeout(patience) });
     const body = await r.json();
     return r.ok ? body : { error: body.error ?? r.statusText };
   } catch {

@@ -5,7 +5,7 @@ import { Grid, select } from "./grid.js";
 
 const dash = (format) => (v) => (v ? format(v) : "–"); // 0 stands for what is not known here
 
-const columns = [
+export const columns = [
   ["id", "id", true, (c) => String(c.id)],
   ["peer", "peer", false, (c) => c.peer],
   ["via", "name", false, (c) => (c.side === "client" ? "→ " : "") + c.name],

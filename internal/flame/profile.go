@@ -85,3 +85,18 @@ func overTime(p *profile.Profile) bool {
 	}
 	return false
 }
+
+// Join makes one profile of p and its difference from base, as pprof's -diff_base does: samples of the base are negative. A nil base
+// leaves p as it is.
+func Join(p, base *profile.Profile) (*profile.Profile, error) {
+	if base == nil {
+		return p, nil
+	}
+	base.Scale(-1)
+	joined, err := profile.Merge([]*profile.Profile{p, base})
+	if err != nil {
+		return nil, fmt.Errorf("flame: compare: %w", err)
+	}
+	joined.DurationNanos = p.DurationNanos
+	return joined, nil
+}
