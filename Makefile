@@ -30,8 +30,8 @@ cross: ## build and vet for every supported platform
 collector: ## build the OpenTelemetry Collector that the end-to-end tests run
 	e2e/build.sh
 
-config: collector ## validate the Collector's configuration and the compose file
-	"$$(e2e/build.sh)" validate --config collector-config.yaml
+config: collector ## validate the Collector's configurations and the compose file
+	deploy/collector/validate.sh "$$(e2e/build.sh)"
 	docker-compose -f docker-compose.yml config --quiet
 
 e2e: collector ## end to end: demo, Collector, Prometheus, InfluxDB, Alertmanager, a browser

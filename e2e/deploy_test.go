@@ -23,12 +23,16 @@ func TestDeployedFilesAreValid(t *testing.T) {
 		args []string
 	}{
 		"collector":    {stack.CollectorBinary(t), []string{"validate", "--config", stack.CollectorConfig()}},
+		"tiers":        {"deploy/collector/validate.sh", []string{stack.CollectorBinary(t)}},
 		"prometheus":   {stack.Program(t, "promtool", "prometheus"), []string{"check", "config", "deploy/prometheus/prometheus.yml"}},
 		"rules":        {stack.Program(t, "promtool", "prometheus"), []string{"test", "rules", "e2e/testdata/rules_test.yml"}},
 		"alertmanager": {stack.Program(t, "amtool", "prometheus-alertmanager"), []string{"check-config", "deploy/alertmanager/alertmanager.yml"}},
 		"compose":      {stack.Program(t, "docker-compose", "docker-compose"), []string{"--profile", "grafana", "config", "-q"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if strings.Contains(c.path, "/") && !filepath.IsAbs(c.path) {
+				c.path = filepath.Join(stack.Root(), c.path)
+			}
 			cmd := exec.CommandContext(t.Context(), c.path, c.args...)
 			cmd.Dir = stack.Root()
 			cmd.Env = append(os.Environ(), "OTELCOL_STORAGE_DIR="+t.TempDir())
