@@ -1,13 +1,16 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -22,14 +25,52 @@ type Prometheus struct {
 // StartPrometheus starts it with an empty store below dir.
 func StartPrometheus(tb testing.TB, dir string) *Prometheus {
 	tb.Helper()
-	addr := FreeAddr(tb)
+	return startPrometheus(tb, dir, filepath.Join(Root(), "deploy", "prometheus"), FreeAddr(tb))
+}
+
+// StartPrometheusWith starts it at addr with the configuration and rules changed: each second text in place of each first, which
+// must be there.
+func StartPrometheusWith(tb testing.TB, dir, addr string, oldnew ...string) *Prometheus {
+	tb.Helper()
+	config := filepath.Join(dir, "prometheus-config")
+	if err := os.Mkdir(config, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(Root(), "deploy", "prometheus", "*.yml"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	used := make(map[string]bool)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for i := 0; i < len(oldnew); i += 2 {
+			used[oldnew[i]] = used[oldnew[i]] || bytes.Contains(text, []byte(oldnew[i]))
+		}
+		text = []byte(strings.NewReplacer(oldnew...).Replace(string(text)))
+		if err := os.WriteFile(filepath.Join(config, filepath.Base(file)), text, 0o644); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for i := 0; i < len(oldnew); i += 2 {
+		if !used[oldnew[i]] {
+			tb.Fatalf("deploy/prometheus has no %q any more", oldnew[i])
+		}
+	}
+	return startPrometheus(tb, dir, config, addr)
+}
+
+func startPrometheus(tb testing.TB, dir, config, addr string) *Prometheus {
+	tb.Helper()
 	p := &Prometheus{
 		URL: "http://" + addr,
 		command: Command{
 			Name: "prometheus",
 			Path: Program(tb, "prometheus", "prometheus"),
 			Args: []string{
-				"--config.file=" + filepath.Join(Root(), "deploy", "prometheus", "prometheus.yml"),
+				"--config.file=" + filepath.Join(config, "prometheus.yml"),
 				"--storage.tsdb.path=" + filepath.Join(dir, "prometheus"),
 				"--web.listen-address=" + addr,
 				"--web.enable-remote-write-receiver",
