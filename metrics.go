@@ -10,23 +10,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
+	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/internal/histogram"
+	"github.com/otelnet/agent/otelnet"
 	"github.com/otelnet/agent/runtimemetrics"
 )
 
 // metricPipeline is the way of the numbers: one provider, the reader that the tick collects from, the exporter.
 type metricPipeline struct {
-	provider *sdkmetric.MeterProvider
+	provider provider
 	tick     collector    // what the tick collects from
 	outage   *outage      // nil where nothing is pushed
 	scrape   http.Handler // nil unless the prometheus exporter is on
 	runtime  *runtimemetrics.Producer
 	started  bool // runtime gives all that runtimemetrics.Start would
+}
+
+// provider is the SDK's, or the SDK's with the histograms of requests bound; see internal/histogram.
+type provider interface {
+	metric.MeterProvider
+	ForceFlush(context.Context) error
+	Shutdown(context.Context) error
 }
 
 // collector is the part of a reader that the tick needs.
@@ -45,27 +55,40 @@ func newMetricPipeline(
 		return nil, err
 	}
 	p.runtime, p.started = newRuntimeProducer(chosen, pushed)
-	produced := sdkmetric.WithProducer(p.runtime)
+	filter := exemplarFilter(s.exemplarFilter, tracing)
+	bound := histogram.New(histogram.Config{
+		Scope:       otelnet.ScopeName,
+		Views:       chosen,
+		Limit:       c.cardinalityLimit,
+		Exemplars:   filter,
+		Aggregation: aggregationOf(pushed),
+	})
+	binds := pushed == nil || !hasDelta(pushed)
+	producers := []sdkmetric.Producer{p.runtime}
+	if binds {
+		producers = append(producers, bound)
+	}
+	produced := producer(producers)
 	var readers []sdkmetric.Reader
 	switch {
 	case pushed == nil && s.metricsExporter == exporterPrometheus:
 		registry := prometheus.NewRegistry()
-		exporter, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithProducer(p.runtime))
+		exporter, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithProducer(produced))
 		if err != nil {
 			return nil, fmt.Errorf("agent: prometheus exporter: %w", err)
 		}
 		p.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
 		p.tick, readers = exporter, append(readers, exporter)
 	case pushed == nil:
-		reader := sdkmetric.NewManualReader(produced)
+		reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(produced))
 		p.tick, readers = reader, append(readers, reader)
 	default:
 		p.outage = &outage{signal: signalMetrics, logger: c.log, spool: kept}
-		reader := sdkmetric.NewPeriodicReader(metricExporter{pushed, p.outage}, produced)
+		reader := sdkmetric.NewPeriodicReader(metricExporter{pushed, p.outage}, sdkmetric.WithProducer(produced))
 		p.tick, readers = reader, append(readers, reader)
 		if hasDelta(pushed) {
 			// A collection under delta temporality takes the interval away from the export.
-			own := sdkmetric.NewManualReader(produced)
+			own := sdkmetric.NewManualReader(sdkmetric.WithProducer(produced))
 			p.tick, readers = own, append(readers, own)
 		}
 	}
@@ -77,12 +100,50 @@ func newMetricPipeline(
 	for _, r := range readers {
 		opts = append(opts, sdkmetric.WithReader(r))
 	}
-	if !tracing && s.exemplarFilter == "" {
-		// Exemplars point at traces. Without any, their reservoirs cost four times the memory of a histogram series.
+	if filter == nil {
 		opts = append(opts, sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter))
 	}
-	p.provider = sdkmetric.NewMeterProvider(opts...)
+	sdk := sdkmetric.NewMeterProvider(opts...)
+	if p.provider = sdk; binds {
+		p.provider = bound.Provider(sdk)
+	}
 	return p, nil
+}
+
+// exemplarFilter is what the SDK makes of the setting, nil for no exemplars at all: they point at traces, and without
+// any their reservoirs cost four times the memory of a histogram series.
+func exemplarFilter(setting string, tracing bool) exemplar.Filter {
+	switch setting {
+	case "always_on":
+		return exemplar.AlwaysOnFilter
+	case "always_off":
+		return nil
+	case "":
+		if !tracing {
+			return nil
+		}
+	}
+	return exemplar.TraceBasedFilter
+}
+
+func aggregationOf(e sdkmetric.Exporter) sdkmetric.AggregationSelector {
+	if e == nil {
+		return nil
+	}
+	return e.Aggregation
+}
+
+// producer joins several into one, which is what the reader of the prometheus exporter can take.
+type producer []sdkmetric.Producer
+
+func (p producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
+	var all []metricdata.ScopeMetrics
+	var errs []error
+	for _, one := range p {
+		scopes, err := one.Produce(ctx)
+		all, errs = append(all, scopes...), append(errs, err)
+	}
+	return all, errors.Join(errs...)
 }
 
 // startRuntime makes the provider report the Go runtime, where the producer does not do so already.

@@ -1,6 +1,7 @@
 package otelnet
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -67,7 +68,23 @@ type optionSet struct {
 // keyedSet is an option set in a cache, with its key: its strings are kept alive once instead of for each request.
 type keyedSet[K comparable] struct {
 	*optionSet
-	key K
+	key   K
+	bound metric.Float64Histogram // nil if the cache's histogram is none that can be bound
+}
+
+// recordIn records in the histogram of the cache.
+func (s *keyedSet[K]) recordIn(ctx context.Context, h metric.Float64Histogram, value float64) {
+	if s.bound != nil {
+		s.bound.Record(ctx, value)
+		return
+	}
+	h.Record(ctx, value, s.record...)
+}
+
+// binder is a histogram that can be bound to attributes once, so that a record need not resolve them: an interface of
+// go.opentelemetry.io/otel/metric/x. The agent's provider has such histograms; the SDK does not, so far.
+type binder interface {
+	Bind(...attribute.KeyValue) metric.Float64Histogram
 }
 
 func newOptionSet(attrs ...attribute.KeyValue) *optionSet {
@@ -87,6 +104,7 @@ const maxOptionSets = 2000
 // keys come from closed sets, so it is written a few times in the life of a service.
 type optionCache[K comparable] struct {
 	build func(K) []attribute.KeyValue
+	bind  metric.Float64Histogram // what is mostly recorded with the sets, nil for none
 
 	sets atomic.Pointer[map[K]*keyedSet[K]]
 	mu   sync.Mutex // serialises writers
@@ -102,7 +120,11 @@ func (c *optionCache[K]) get(key K) *keyedSet[K] {
 }
 
 func (c *optionCache[K]) add(key K) *keyedSet[K] {
-	set := &keyedSet[K]{optionSet: newOptionSet(c.build(key)...), key: key}
+	attrs := c.build(key)
+	set := &keyedSet[K]{optionSet: newOptionSet(attrs...), key: key}
+	if b, ok := c.bind.(binder); ok {
+		set.bound = b.Bind(attrs...)
+	}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -107,7 +107,7 @@ func (c *clientCall) headers(resp *http.Response, err error) {
 		ctx = c.req.Context()
 	}
 	if c.t.own {
-		c.t.scope.ins.httpClientDuration.Record(ctx, took, c.target.options.get(c.key).record...)
+		c.target.options.get(c.key).recordIn(ctx, c.t.scope.ins.httpClientDuration, took)
 	}
 
 	switch {
@@ -170,7 +170,7 @@ func (b *callBody) end(err error) {
 	}
 	if c.end(class != errNone && class != errCanceled || c.key.status >= 500) {
 		set := c.target.bodies.get(bodyKey{method: c.key.method, err: class})
-		c.t.scope.ins.clientResponseDuration.Record(b.ctx, took, set.record...)
+		set.recordIn(b.ctx, c.t.scope.ins.clientResponseDuration, took)
 	}
 }
 

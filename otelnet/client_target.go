@@ -64,6 +64,7 @@ func (t *Transport) newTarget(admitted target) *clientTarget {
 	attrs := withServer(join(t.attrs), admitted.host, admitted.port)
 	ct := &clientTarget{target: admitted, active: t.scope.activeRequests(SideClient, attrs)}
 	ct.options.build = func(k clientKey) []attribute.KeyValue { return k.attributes(attrs) }
+	ct.options.bind, ct.bodies.bind = t.scope.ins.httpClientDuration, t.scope.ins.clientResponseDuration
 	ct.bodies.build = func(k bodyKey) []attribute.KeyValue { return k.attributes(attrs) }
 	return ct
 }

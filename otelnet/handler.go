@@ -61,6 +61,7 @@ func NewHandler(h http.Handler, operation string, opts ...HandlerOption) http.Ha
 		constant = withServer(constant, c.serverAddress, c.serverPort)
 	}
 	hd.options.build = func(k requestKey) []attribute.KeyValue { return k.attributes(constant) }
+	hd.options.bind = hd.scope.ins.httpServerDuration
 	hd.tracing.init(c.tracerProvider, func(p tracer) http.Handler {
 		return p.handler(&spanHandler{next: h, rename: len(c.otelHTTPOptions) == 0}, operation, &c)
 	})
@@ -200,7 +201,7 @@ func (resp *response) record(took float64) {
 	}
 	ins := h.scope.ins
 	if h.durations {
-		ins.httpServerDuration.Record(resp.ctx, took, set.record...)
+		set.recordIn(resp.ctx, ins.httpServerDuration, took)
 	}
 	if h.sizes {
 		read := resp.bodyRead.Load()

@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelnet/agent/otelnet"
+)
+
+// durations is an exporter that keeps the counts of one histogram, the entries of an export apart.
+type durations struct {
+	recorder
+	metric string
+
+	mu     sync.Mutex
+	counts [][]uint64
+}
+
+func (d *durations) Export(_ context.Context, rm *metricdata.ResourceMetrics) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var counts []uint64
+	for _, sm := range rm.ScopeMetrics {
+		for _, m := range sm.Metrics {
+			if h, ok := m.Data.(metricdata.Histogram[float64]); ok && m.Name == d.metric {
+				n := uint64(0)
+				for _, p := range h.DataPoints {
+					n += p.Count
+				}
+				counts = append(counts, n)
+			}
+		}
+	}
+	d.counts = append(d.counts, counts)
+	return nil
+}
+
+// Requests are in each export once, whoever records them: the SDK or internal/histogram.
+func TestRequestDurations(t *testing.T) {
+	clearEnv(t)
+	const name = "http.server.request.duration"
+	view := func(s sdkmetric.Stream) []Option {
+		return []Option{WithViews(sdkmetric.NewView(sdkmetric.Instrument{Name: name}, s))}
+	}
+	tests := []struct {
+		name        string
+		temporality metricdata.Temporality
+		metric      string
+		opts        []Option
+		want        [][]uint64
+	}{
+		{"cumulative", metricdata.CumulativeTemporality, name, nil, [][]uint64{{3}, {5}}},
+		{"delta", metricdata.DeltaTemporality, name, nil, [][]uint64{{3}, {2}}},
+		{"renamed", metricdata.CumulativeTemporality, "latency", view(sdkmetric.Stream{Name: "latency"}), [][]uint64{{3}, {5}}},
+		{"filtered", metricdata.CumulativeTemporality, name,
+			view(sdkmetric.Stream{AttributeFilter: attribute.NewAllowKeysFilter("http.route")}), [][]uint64{{3}, {5}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			exported := &durations{recorder: recorder{temporality: tt.temporality}, metric: tt.metric}
+			a := start(t, append(tt.opts, WithMetricExporter(exported))...)
+			h := otelnet.NewHandler(http.NotFoundHandler(), "test", otelnet.WithMeterProvider(a.MeterProvider()))
+			for _, n := range []int{3, 2} {
+				for range n {
+					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+				}
+				if err := a.ForceFlush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			exported.mu.Lock()
+			defer exported.mu.Unlock()
+			if !slices.EqualFunc(exported.counts, tt.want, slices.Equal) {
+				t.Errorf("got %v, want %v", exported.counts, tt.want)
+			}
+		})
+	}
+}
+
+func TestRequestDurationsForPrometheus(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
+	a := start(t, WithAdminAddr("127.0.0.1:0"))
+	h := otelnet.NewHandler(http.NotFoundHandler(), "test", otelnet.WithMeterProvider(a.MeterProvider()))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	text := get(t, a.AdminURL()+"metrics")
+	if n := strings.Count(text, "\nhttp_server_request_duration_seconds_count{"); n != 1 {
+		t.Errorf("%d series of http_server_request_duration_seconds, want 1:\n%s", n, text)
+	}
+}
