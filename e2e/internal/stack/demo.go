@@ -56,7 +56,7 @@ func StartDemo(tb testing.TB, dir string, config DemoConfig) *Demo {
 	tb.Cleanup(d.Client.CloseIdleConnections)
 	d.Process = Start(tb, Command{
 		Name: "demo-service",
-		Path: demoBinary(tb),
+		Path: DemoBinary(tb),
 		Args: append([]string{
 			"-addr", addr, "-tls", tlsAddr, "-echo", echo, "-admin", admin, "-load", "0", "-incident", "off",
 		}, config.Args...),
@@ -81,7 +81,8 @@ var buildDemo = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-func demoBinary(tb testing.TB) string {
+// DemoBinary returns the path of the demo service, built from the sources as they are now.
+func DemoBinary(tb testing.TB) string {
 	tb.Helper()
 	path, err := buildDemo()
 	if err != nil {
