@@ -56,17 +56,28 @@ func decoder(t *testing.T) runtime.Decoder {
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }
 
-// build puts the manifests together and decodes each.
+// build puts the repository's manifests together and decodes each.
 func build(t *testing.T) *cluster {
 	t.Helper()
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(stack.Root(), "deploy"))
+	return buildDir(t, filepath.Join(stack.Root(), "deploy"))
+}
+
+func buildDir(t *testing.T, dir string) *cluster {
+	t.Helper()
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &cluster{
-		map[string]*corev1.Namespace{}, map[string]*corev1.ConfigMap{}, map[string]*corev1.ServiceAccount{}, map[string]*corev1.Service{},
-		map[string]*schedulingv1.PriorityClass{}, map[string]*autoscalingv2.HorizontalPodAutoscaler{},
-		map[string]*policyv1.PodDisruptionBudget{}, map[string]*networkingv1.NetworkPolicy{}, map[string]workload{},
+		map[string]*corev1.Namespace{},
+		map[string]*corev1.ConfigMap{},
+		map[string]*corev1.ServiceAccount{},
+		map[string]*corev1.Service{},
+		map[string]*schedulingv1.PriorityClass{},
+		map[string]*autoscalingv2.HorizontalPodAutoscaler{},
+		map[string]*policyv1.PodDisruptionBudget{},
+		map[string]*networkingv1.NetworkPolicy{},
+		map[string]workload{},
 	}
 	decode := decoder(t)
 	for _, r := range resources.Resources() {
@@ -142,5 +153,38 @@ func TestManifestsDecodeStrictly(t *testing.T) {
 		if _, _, err := decoder(t).Decode([]byte(wrong), nil, nil); err == nil || wrong == first {
 			t.Errorf("decoded without an error:\n%.300s", wrong)
 		}
+	}
+}
+
+// The overlay that docs/kubernetes.md shows does what it says.
+func TestOverlayOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(stack.Root(), "docs", "kubernetes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(text), "    # kustomization.yaml\n")
+	example, _, _ = strings.Cut(example, "\n\n")
+	const remote = `"https://github.com/otelnet/agent//deploy?ref=main"`
+	if !found || !strings.Contains(example, remote) {
+		t.Fatalf("docs/kubernetes.md shows no overlay of %s", remote)
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := filepath.Rel(dir, filepath.Join(stack.Root(), "deploy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := strings.ReplaceAll(strings.ReplaceAll("\n"+example, "\n    ", "\n"), remote, base)
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(overlay), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := buildDir(t, dir)
+	if got, want := environment(c, "otelnet-system/otel-gateway")["PROMETHEUS_ENDPOINT"], "http://mimir-distributor.mimir.svc:8080"; got != want {
+		t.Errorf("the gateways write to %q, want %q", got, want)
+	}
+	if got := c.workloads["otelnet-demo/demo-service"].template.Spec.Containers[0].Image; got != "REGISTRY/otelnet-demo-service:latest" {
+		t.Errorf("the demo's image is %q", got)
 	}
 }
