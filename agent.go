@@ -96,6 +96,8 @@ func newConfig(s settings, opts []Option) (config, error) {
 		spoolDir:         s.spoolDir,
 		spoolMaxBytes:    s.spoolMaxBytes,
 		spoolMaxAge:      s.spoolMaxAge,
+		file:             s.file,
+		toFile:           s.metricsExporter == exporterFile,
 		tick:             DefaultTick,
 		cardinalityLimit: DefaultCardinalityLimit,
 	}
@@ -123,7 +125,10 @@ func newConfig(s settings, opts []Option) (config, error) {
 	if (c.adminCert == "") != (c.adminKey == "") {
 		errs = append(errs, fmt.Errorf("WithAdminTLS(%q, %q): allowed: PEM files of a certificate and its key, both or neither", c.adminCert, c.adminKey))
 	}
-	if c.metricExporter == nil && s.metricsExporter == exporterPrometheus && c.adminAddr == "" {
+	if c.metricExporter == nil && c.toFile && c.file.Path == "" {
+		errs = append(errs, fmt.Errorf("%s: %q needs to know which: set %s or WithMetricsFile too", envMetricsExporter, exporterFile, envFile))
+	}
+	if c.metricExporter == nil && !c.toFile && s.metricsExporter == exporterPrometheus && c.adminAddr == "" {
 		errs = append(errs, fmt.Errorf("%s: %q serves /metrics on the admin server: set %s or WithAdminAddr too",
 			envMetricsExporter, exporterPrometheus, envAdminAddr))
 	}

@@ -44,6 +44,9 @@ const (
 	envSpoolDir          = "OTELNET_SPOOL_DIR"
 	envSpoolMaxBytes     = "OTELNET_SPOOL_MAX_BYTES"
 	envSpoolMaxAge       = "OTELNET_SPOOL_MAX_AGE"
+	envFile              = "OTELNET_METRICS_FILE"
+	envFileMaxBytes      = "OTELNET_METRICS_FILE_MAX_BYTES"
+	envFileMaxFiles      = "OTELNET_METRICS_FILE_MAX_FILES"
 )
 
 // Values of the exporter and protocol variables.
@@ -52,6 +55,7 @@ const (
 	exporterConsole    = "console"
 	exporterNone       = "none"
 	exporterPrometheus = "prometheus"
+	exporterFile       = "file"
 
 	protocolGRPC         = "grpc"
 	protocolHTTPProtobuf = "http/protobuf"
@@ -80,6 +84,7 @@ type settings struct {
 	spoolDir        string
 	spoolMaxBytes   int64
 	spoolMaxAge     time.Duration
+	file            spool.FileConfig
 }
 
 // envVar is a variable and what it accepts. A check answers nil, or what is allowed.
@@ -100,7 +105,7 @@ var envVars = slices.Concat(
 		{name: envSDKDisabled, check: boolean},
 		{name: envServiceName, check: anything},
 		{name: "OTEL_RESOURCE_ATTRIBUTES", check: keyValues},
-		{name: envMetricsExporter, check: oneOf(exporterOTLP, exporterConsole, exporterPrometheus, exporterNone)},
+		{name: envMetricsExporter, check: oneOf(exporterOTLP, exporterConsole, exporterFile, exporterPrometheus, exporterNone)},
 		{name: envTracesExporter, check: exporters},
 		{name: envLogsExporter, check: oneOf(exporterNone)},
 		{name: envPropagators, check: listOf("tracecontext", "baggage", "none")},
@@ -125,6 +130,9 @@ var envVars = slices.Concat(
 		{name: envSpoolDir, check: anything},
 		{name: envSpoolMaxBytes, check: bytesFrom(spool.MinMaxBytes)},
 		{name: envSpoolMaxAge, check: duration},
+		{name: envFile, check: anything},
+		{name: envFileMaxBytes, check: bytesFrom(spool.MinFileMaxBytes)},
+		{name: envFileMaxFiles, check: files},
 	},
 	otlpVars("OTEL_EXPORTER_OTLP_"),
 	otlpVars("OTEL_EXPORTER_OTLP_METRICS_"),
@@ -196,8 +204,13 @@ func readEnv() (settings, error) {
 		stateFile:       env(envStateFile, ""),
 		historyFile:     env(envHistoryFile, ""),
 		spoolDir:        env(envSpoolDir, ""),
-		spoolMaxBytes:   bytesOf(envSpoolMaxBytes, spool.DefaultMaxBytes),
+		spoolMaxBytes:   numberOf(envSpoolMaxBytes, spool.DefaultMaxBytes),
 		spoolMaxAge:     spool.DefaultMaxAge,
+		file: spool.FileConfig{
+			Path:     env(envFile, ""),
+			MaxBytes: numberOf(envFileMaxBytes, spool.DefaultFileMaxBytes),
+			MaxFiles: int(numberOf(envFileMaxFiles, spool.DefaultFileMaxFiles)),
+		},
 	}
 	if d, err := time.ParseDuration(env(envSpoolMaxAge, "")); err == nil {
 		s.spoolMaxAge = d
@@ -291,8 +304,15 @@ func bytesFrom(least int64) func(string) error {
 	}
 }
 
-// bytesOf returns a variable that bytesFrom has checked.
-func bytesOf(name string, def int64) int64 {
+func files(value string) error {
+	if n, err := strconv.Atoi(value); err != nil || n < 1 || n > 10_000 {
+		return errors.New("allowed: a whole number from 1 to 10000")
+	}
+	return nil
+}
+
+// numberOf returns a variable whose check has found a whole number.
+func numberOf(name string, def int64) int64 {
 	if n, err := strconv.ParseInt(env(name, ""), 10, 64); err == nil {
 		return n
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/otelnet/agent/spool"
 )
 
 // clearEnv unsets every variable the agent heeds, for the length of the test.
@@ -32,6 +34,7 @@ func TestReadEnvDefaults(t *testing.T) {
 		propagators:     []string{"tracecontext", "baggage"},
 		spoolMaxBytes:   128 << 20,
 		spoolMaxAge:     24 * time.Hour,
+		file:            spool.FileConfig{MaxBytes: 64 << 20, MaxFiles: 4},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{})); diff != "" {
 		t.Errorf("settings with nothing set (-want +got):\n%s", diff)
@@ -60,7 +63,7 @@ func TestReadEnvRefusesWrongValues(t *testing.T) {
 	}
 	tests := []struct{ name, value, want string }{
 		{"OTEL_SDK_DISABLED", "1", "allowed: true, false"},
-		{"OTEL_METRICS_EXPORTER", "otpl", "allowed: otlp, console, prometheus, none"},
+		{"OTEL_METRICS_EXPORTER", "otpl", "allowed: otlp, console, file, prometheus, none"},
 		{"OTEL_TRACES_EXPORTER", "zipkin", "allowed: otlp, console, none"},
 		{"OTEL_LOGS_EXPORTER", "otlp", "allowed: none"},
 		{"OTEL_PROPAGATORS", "tracecontext,b3", "list of tracecontext, baggage, none"},
@@ -84,6 +87,8 @@ func TestReadEnvRefusesWrongValues(t *testing.T) {
 		{"OTEL_BSP_MAX_QUEUE_SIZE", "many", "a whole number"},
 		{"OTELNET_SPOOL_MAX_BYTES", "128MiB", "a whole number of bytes, 65536 or more"},
 		{"OTELNET_SPOOL_MAX_BYTES", "1000", "a whole number of bytes, 65536 or more"},
+		{"OTELNET_METRICS_FILE_MAX_BYTES", "1", "a whole number of bytes, 65536 or more"},
+		{"OTELNET_METRICS_FILE_MAX_FILES", "0", "a whole number from 1 to 10000"},
 		{"OTELNET_SPOOL_MAX_AGE", "1d", "a duration such as 90m or 24h"},
 		{"OTELNET_SPOOL_MAX_AGE", "0s", "more than 0"},
 		{"OTELNET_FLIGHT_RECORDER", "on", "allowed: true, false"},

@@ -161,6 +161,8 @@ func newMetricExporter(ctx context.Context, c config, s settings) (exporter sdkm
 	switch {
 	case c.metricExporter != nil:
 		return c.metricExporter, nil, nil
+	case c.toFile:
+		exporter, err = newFileExporter(ctx, c.file)
 	case s.metricsExporter == exporterPrometheus || s.metricsExporter == exporterNone:
 		return nil, nil, nil
 	case s.metricsExporter == exporterConsole:

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/otelnet/agent/alertproc"
 	"github.com/otelnet/agent/capture"
+	"github.com/otelnet/agent/spool"
 )
 
 // Defaults of what the options set.
@@ -40,6 +42,8 @@ type config struct {
 	spoolDir         string
 	spoolMaxBytes    int64
 	spoolMaxAge      time.Duration
+	file             spool.FileConfig
+	toFile           bool // whatever OTEL_METRICS_EXPORTER says
 	adminAddr        string
 	adminToken       string
 	adminCert        string
@@ -114,6 +118,19 @@ func WithSpoolMaxBytes(n int64) Option {
 // wins over OTELNET_SPOOL_MAX_AGE.
 func WithSpoolMaxAge(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.spoolMaxAge = d })
+}
+
+// WithMetricsFile writes metrics to this file, as OTLP in JSON, one export a line, and exports them nowhere else: OTEL_METRICS_EXPORTER=file
+// in code. The Collector's otlpjsonfile receiver and "otelnet rules replay" read it. A file gives way to a new one at maxBytes, and at
+// most maxFiles are kept; 0 takes OTELNET_METRICS_FILE_MAX_BYTES and OTELNET_METRICS_FILE_MAX_FILES, or [spool.DefaultFileMaxBytes]
+// and [spool.DefaultFileMaxFiles]. A file that cannot be written, or that another process writes, is an error of [Start].
+func WithMetricsFile(path string, maxBytes int64, maxFiles int) Option {
+	return optionFunc(func(c *config) {
+		c.toFile = true
+		c.file.Path = path
+		c.file.MaxBytes = cmp.Or(maxBytes, c.file.MaxBytes)
+		c.file.MaxFiles = cmp.Or(maxFiles, c.file.MaxFiles)
+	})
 }
 
 // WithAdminAddr turns the admin server on: the live page, its API and pprof, on host:port. Port 0 takes a free one,

@@ -10,6 +10,8 @@
 // or, over HTTP, WithHTTPClient(&http.Client{Transport: s.RoundTripper(base)}). Traces work the same with a spool of their own.
 // [Open] is given no encoder: requests are kept as the exporter wrote them.
 //
+// [File] is another end for the same requests: a file of OTLP in JSON, one request a line.
+//
 // # Order
 //
 // Every request goes through the queue: it is appended, then sent when all before it are settled. So a live request never overtakes
