@@ -25,6 +25,7 @@ type queue struct {
 	size     int64      // of all segments
 	pending  int
 	taken    *segment // where the record that take gave out is; nil without one
+	takenLen int64    // of that record in the file
 	scratch  []byte
 }
 
@@ -182,7 +183,7 @@ func (q *queue) take() (r record, seq uint64, ok bool, err error) {
 	if err != nil {
 		return record{}, 0, false, err
 	}
-	q.taken = s
+	q.taken, q.takenLen = s, headerSize+int64(len(r.request))
 	return r, s.seq, true, nil
 }
 
@@ -205,7 +206,7 @@ func (q *queue) settle() error {
 	if s == nil || !slices.Contains(q.segments, s) {
 		return nil // its segment has been given up meanwhile
 	}
-	return q.remove(s)
+	return q.remove(s, q.takenLen)
 }
 
 // release gives the record that was taken back. It answers false if its segment has been given up meanwhile.
@@ -217,13 +218,9 @@ func (q *queue) release() bool {
 	return s != nil && slices.Contains(q.segments, s)
 }
 
-// remove settles the first pending record of s.
-func (q *queue) remove(s *segment) error {
-	var raw [headerSize]byte
-	if _, err := s.file.ReadAt(raw[:], s.next); err != nil {
-		return errors.Join(err, q.giveUp(s))
-	}
-	h, _ := parseHeader(&raw)
+// remove settles the first pending record of s, which is of the given length. After an error it is settled all the same, but the next
+// process may not know it.
+func (q *queue) remove(s *segment, length int64) error {
 	s.pending--
 	s.seq++
 	q.pending--
@@ -234,7 +231,7 @@ func (q *queue) remove(s *segment) error {
 		return q.giveUp(s)
 	}
 	_, err := s.file.WriteAt([]byte{stateSettled}, s.next)
-	s.next += headerSize + h.length
+	s.next += length
 	return err
 }
 
@@ -296,11 +293,12 @@ func (q *queue) dropOlder(t time.Time) (n int, err error) {
 		if _, err := s.file.ReadAt(raw[:], s.next); err != nil {
 			return n, nil // take tells of it
 		}
-		if h, ok := parseHeader(&raw); !ok || !h.at.Before(t) {
+		h, ok := parseHeader(&raw)
+		if !ok || !h.at.Before(t) {
 			return n, nil
 		}
 		n++
-		if err := q.remove(s); err != nil {
+		if err := q.remove(s, headerSize+h.length); err != nil {
 			return n, err
 		}
 	}

@@ -50,18 +50,23 @@ func (s *Spool) deliver(ctx context.Context, r record, send sendFunc) (reply, er
 	s.poke()
 	requests, _ := s.queue.depth()
 	s.mu.Lock()
-	away = s.away
+	cause, paused := s.away, time.Now().Before(s.notBefore)
 	s.mu.Unlock()
-	if away != nil || requests > 1 {
-		s.forget(seq)
-		return reply{}, &QueuedError{Requests: requests, Cause: away}
+	if requests <= 1 && !paused {
+		// It is the only one, and its turn is now.
+		select {
+		case o := <-done:
+			return o.reply, o.err
+		case <-ctx.Done():
+			cause = context.Cause(ctx)
+		}
 	}
+	s.forget(seq)
 	select {
-	case o := <-done:
+	case o := <-done: // just now
 		return o.reply, o.err
-	case <-ctx.Done():
-		s.forget(seq)
-		return reply{}, &QueuedError{Requests: requests, Cause: context.Cause(ctx)}
+	default:
+		return reply{}, &QueuedError{Requests: requests, Cause: cause}
 	}
 }
 
