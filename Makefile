@@ -4,7 +4,7 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 PLATFORMS := darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help demo test lint cross config collector e2e oracle bench ci
+.PHONY: help demo test lint cross config collector e2e compose oracle bench ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ config: collector ## validate the Collector's configurations and the compose fil
 e2e: collector ## end to end: demo, Collector, Prometheus, InfluxDB, Alertmanager, a browser
 	cd e2e && $(GO) test -race -count=1 -timeout=15m ./...
 
+compose: collector ## docker-compose.yml for real, with a Docker daemon of its own if run as root
+	e2e/compose/run.sh
+
 bench: ## what everything costs, beside peers: one table, into docs/benchmarks.md too
 	cd bench && $(GO) run . -doc ../docs/benchmarks.md
 
 oracle: ## hold the alerts against Prometheus' own rule engine
 	cd oracle && $(GO) vet ./... && $(GO) test -count=1 -timeout=15m ./...
 
-ci: lint cross test config e2e oracle ## everything
+ci: lint cross test config e2e compose oracle ## everything

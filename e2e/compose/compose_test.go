@@ -1,9 +1,7 @@
 //go:build compose
 
 // Package compose starts docker-compose.yml as a user does, with the ports it publishes, and looks at every end of it. It is
-// left out of an ordinary test run because it needs a Docker daemon, and ports that may be taken:
-//
-//	go test -count=1 -timeout 30m -tags compose ./compose
+// left out of an ordinary test run because it needs a Docker daemon, and ports that may be taken. run.sh brings a daemon and runs it.
 package compose
 
 import (
@@ -40,6 +38,9 @@ func TestComposeFile(t *testing.T) {
 		if out, err := compose(context.Background(), "down", "--volumes", "--timeout", "5"); err != nil {
 			t.Errorf("down: %v\n%s", err, out)
 		}
+		if left, err := exec.Command("docker", "ps", "-aq", "--filter", "label=com.docker.compose.project="+project).Output(); err != nil || len(left) > 0 {
+			t.Errorf("containers that are left after down: %q, %v", left, err)
+		}
 	})
 	if out, err := compose(t.Context(), "up", "-d", "--build"); err != nil {
 		t.Fatalf("up: %v\n%s", err, out)
@@ -73,6 +74,28 @@ func TestComposeFile(t *testing.T) {
 			}
 			return nil
 		})
+	})
+
+	t.Run("spans and points arrive at the Collector", func(t *testing.T) {
+		prometheus := &stack.Prometheus{URL: "http://127.0.0.1:9090"}
+		stack.Until(t, time.Minute, "the Collector's own count", func(ctx context.Context) error {
+			for _, what := range []string{"spans", "metric_points"} {
+				samples, err := prometheus.Query(ctx, fmt.Sprintf(`sum({__name__=~"otelcol_receiver_accepted_%s(_total)?",receiver="otlp"})`, what))
+				if err != nil {
+					return err
+				}
+				if len(samples) != 1 || samples[0].Value == 0 {
+					return fmt.Errorf("the Collector has accepted %v %s", samples, what)
+				}
+			}
+			return nil
+		})
+	})
+
+	t.Run("the service answers", func(t *testing.T) {
+		if _, err := stack.Get(t.Context(), http.DefaultClient, "http://127.0.0.1:8080/api/data"); err != nil {
+			t.Error(err)
+		}
 	})
 
 	t.Run("the page wants the token", func(t *testing.T) {

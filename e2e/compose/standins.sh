@@ -2,10 +2,7 @@
 # Builds images under the names that docker-compose.yml and the Dockerfile use, from Debian's packages, the Go of this machine and
 # the Collector of e2e/build.sh. For machines that cannot pull from a registry: elsewhere, skip this and test the real images.
 #
-#     e2e/compose/standins.sh && (cd e2e && go test -count=1 -timeout 30m -tags compose ./compose)
-#
-# It needs root, a running Docker daemon and
-#     apt-get install --no-install-recommends debootstrap busybox-static prometheus prometheus-alertmanager influxdb influxdb-client
+# run.sh calls it with a daemon of its own, and says what must be installed.
 set -eu
 
 cd "$(dirname "$0")"
