@@ -42,7 +42,10 @@ func (s *Spool) deliver(ctx context.Context, r record, send sendFunc) (reply, er
 
 	s.expire()
 	done := make(chan outcome, 1)
-	seq, err := s.enqueue(r, away != nil, done)
+	seq, lost, err := s.enqueue(r, away != nil, done)
+	if lost > 0 {
+		s.drop(lost, ReasonSize, fmt.Errorf("full at %d bytes, the oldest requests give way", s.config.MaxBytes))
+	}
 	if err != nil {
 		return s.unkept(ctx, r, send, err)
 	}
@@ -70,21 +73,18 @@ func (s *Spool) deliver(ctx context.Context, r record, send sendFunc) (reply, er
 	}
 }
 
-// enqueue appends r. done is told what becomes of it, unless it is forgotten.
-func (s *Spool) enqueue(r record, toLast bool, done chan<- outcome) (uint64, error) {
+// enqueue appends r, and returns how many others had to give way. done is told what becomes of it, unless it is forgotten.
+func (s *Spool) enqueue(r record, toLast bool, done chan<- outcome) (seq uint64, lost int, err error) {
 	s.admit.Lock()
 	defer s.admit.Unlock()
 	if toLast {
 		r = s.pack.pack(r)
 	}
-	seq, lost, err := s.queue.append(r, toLast)
-	if lost > 0 {
-		s.drop(lost, ReasonSize, fmt.Errorf("full at %d bytes, the oldest requests give way", s.config.MaxBytes))
-	}
+	seq, lost, err = s.queue.append(r, toLast)
 	if err == nil {
 		s.waiting[seq] = done
 	}
-	return seq, err
+	return seq, lost, err
 }
 
 func (s *Spool) forget(seq uint64) {
