@@ -61,8 +61,11 @@ func TestRequestDurations(t *testing.T) {
 		{"cumulative", metricdata.CumulativeTemporality, name, nil, [][]uint64{{3}, {5}}},
 		{"delta", metricdata.DeltaTemporality, name, nil, [][]uint64{{3}, {2}}},
 		{"renamed", metricdata.CumulativeTemporality, "latency", view(sdkmetric.Stream{Name: "latency"}), [][]uint64{{3}, {5}}},
-		{"filtered", metricdata.CumulativeTemporality, name,
-			view(sdkmetric.Stream{AttributeFilter: attribute.NewAllowKeysFilter("http.route")}), [][]uint64{{3}, {5}}},
+		{
+			"filtered", metricdata.CumulativeTemporality, name,
+			view(sdkmetric.Stream{AttributeFilter: attribute.NewAllowKeysFilter("http.route")}),
+			[][]uint64{{3}, {5}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
