@@ -8,6 +8,9 @@ require (
 	github.com/arl/statsviz v0.8.2
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
+	github.com/go-chi/chi/v5 v5.5.0
+	github.com/google/go-cmp v0.7.0
+	github.com/gorilla/mux v1.8.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/otelnet/agent v0.0.0-00010101000000-000000000000
 	github.com/prometheus/client_golang v1.24.1

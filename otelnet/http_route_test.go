@@ -80,9 +80,12 @@ func TestRoutes(t *testing.T) {
 			Routes(muxOf(map[string]http.Handler{"/api/": http.StripPrefix("/api", Routes(http.NewServeMux()))})),
 			"/api/users/1", "/api/",
 		},
-		"TimeoutHandler":         {http.TimeoutHandler(Routes(sub), time.Minute, ""), "/users/1", "/users/{id}"},
-		"RoutesFunc":             {cover(chiLike("/chi/{id}", nothing)), "/chi/1", "/chi/{id}"},
-		"RoutesFunc in a mux":    {cover(Routes(muxOf(map[string]http.Handler{"/chi/": chiLike("/chi/{id}", nothing)}))), "/chi/1", "/chi/{id}"},
+		"TimeoutHandler":      {http.TimeoutHandler(Routes(sub), time.Minute, ""), "/users/1", "/users/{id}"},
+		"RoutesFunc":          {cover(chiLike("/chi/{id}", nothing)), "/chi/1", "/chi/{id}"},
+		"RoutesFunc in a mux": {cover(Routes(muxOf(map[string]http.Handler{"/chi/": chiLike("/chi/{id}", nothing)}))), "/chi/1", "/chi/{id}"},
+		"RoutesFunc behind StripPrefix": {
+			muxOf(map[string]http.Handler{"/api/": http.StripPrefix("/api", chiLike("/chi/{id}", nothing))}), "/api/chi/1", "/api/chi/{id}",
+		},
 		"RoutesFunc knows none":  {RoutesFunc(nothing, func(*http.Request) string { return "" }), "/x", ""},
 		"RoutesFunc that panics": {RoutesFunc(nothing, func(*http.Request) string { panic("no") }), "/x", ""},
 		"SetRoute": {cover(Routes(muxOf(map[string]http.Handler{"/": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -41,7 +41,7 @@ func Routes(mux http.Handler) http.Handler { return newRouteHandler(mux, nil) }
 //		return template
 //	}
 //
-// A panic of route counts as "".
+// What http.StripPrefix took off further out goes before it, as with Routes. A panic of route counts as "".
 func RoutesFunc(next http.Handler, route func(*http.Request) string) http.Handler {
 	return newRouteHandler(next, route)
 }
@@ -94,6 +94,7 @@ type routing struct {
 	by    *routeHandler // the innermost one so far
 	given *http.Request // to it
 	mount string        // what http.StripPrefix took off outside of it, as patterns
+	asked int           // length of mount's last part, if that comes from a RoutesFunc
 	early *string       // a route told before the handler ran
 }
 
@@ -117,7 +118,12 @@ func (h *routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if parent == nil {
 		parent = resp.direct
 	}
-	resp.routing.mount += mountPoint(parent, r)
+	part, asked := mountPoint(resp.routing.by, parent, r)
+	resp.routing.mount += part
+	resp.routing.asked = 0
+	if asked {
+		resp.routing.asked = len(part)
+	}
 	resp.routing.by, resp.routing.given = h, r
 	// The writer may be another one: of http.TimeoutHandler, say, which answers while the mux is still at work.
 	if hidden := responseOf(w) == nil; h.mux != nil && h.of == nil && (hidden || resp.handler.labels != nil) {
@@ -143,6 +149,10 @@ func (resp *response) learn(h *routeHandler, r *http.Request, mount string) {
 	switch {
 	case h.of != nil:
 		if route := h.ask(r); route != "" {
+			if own := len(mount) - resp.routing.asked; strings.HasPrefix(route, mount[own:]) {
+				mount = mount[:own] // chi's routers know what those around them took
+			}
+			route = mount + route
 			resp.route.Store(&route)
 		}
 	case r.Pattern == "":
@@ -187,16 +197,20 @@ func routePath(pattern string) string {
 	return pattern
 }
 
-// mountPoint returns the outer mux's pattern, without what it leaves to the inner one, if a prefix was taken off the
-// path on the way from outer to inner.
-func mountPoint(outer, inner *http.Request) string {
-	if outer == inner || outer.Pattern == "" || outer.URL == nil || inner.URL == nil ||
+// mountPoint returns the outer router's pattern, without what it leaves to the inner one, if a prefix was taken off the
+// path on the way from outer to inner. by is what knows the outer router, nil for the request's pattern; asked tells that
+// it was a RoutesFunc.
+func mountPoint(by *routeHandler, outer, inner *http.Request) (mount string, asked bool) {
+	if outer == inner || outer.URL == nil || inner.URL == nil ||
 		len(inner.URL.Path) >= len(outer.URL.Path) || !strings.HasSuffix(outer.URL.Path, inner.URL.Path) {
-		return ""
+		return "", false
 	}
-	mount := routePath(outer.Pattern)
+	mount = routePath(outer.Pattern)
+	if asked = by != nil && by.of != nil; asked {
+		mount = by.ask(outer)
+	}
 	if i := strings.LastIndex(mount, "/{"); i >= 0 && strings.HasSuffix(mount, "...}") {
-		return mount[:i]
+		return mount[:i], asked
 	}
-	return strings.TrimSuffix(mount, "/")
+	return strings.TrimSuffix(strings.TrimSuffix(mount, "*"), "/"), asked // chi writes a * for what it leaves
 }

@@ -124,3 +124,23 @@ func connections(t *testing.T, state, match string) []otelnet.ConnInfo {
 	}
 	return rows
 }
+
+// byValue adds up the counts of a histogram by one of its attributes.
+func (m *meter) byValue(name string, key attribute.Key) map[string]int64 {
+	var rm metricdata.ResourceMetrics
+	if err := m.reader.Collect(context.Background(), &rm); err != nil {
+		panic(err)
+	}
+	counts := map[string]int64{}
+	for _, scope := range rm.ScopeMetrics {
+		for _, metric := range scope.Metrics {
+			if data, ok := metric.Data.(metricdata.Histogram[float64]); ok && metric.Name == name {
+				for _, p := range data.DataPoints {
+					v, _ := p.Attributes.Value(key)
+					counts[v.AsString()] += int64(p.Count)
+				}
+			}
+		}
+	}
+	return counts
+}
