@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/otelnet/agent/report"
 )
 
 // TestREADMEShowsTheExample keeps README's code the body of an example that compiles.
@@ -85,6 +87,35 @@ func TestMetricsAreInREADME(t *testing.T) {
 		for _, match := range found {
 			if !strings.Contains(readme, "`"+match[1]+"`") {
 				t.Errorf("README.md does not tell of %s of %s", match[1], file)
+			}
+		}
+	}
+}
+
+// TestReportKnowsEveryMetric keeps the report's list of metrics equal to README's table: from a store with other names it finds only
+// what it knows.
+func TestReportKnowsEveryMetric(t *testing.T) {
+	kinds := make(map[string]report.Kind)
+	for _, m := range report.Known() {
+		kinds[m.Name] = m.Kind
+	}
+	_, table, _ := strings.Cut(read(t, "README.md"), "\n## Metrics")
+	table, _, _ = strings.Cut(table, "\n## ")
+	name := regexp.MustCompile("`([a-z_.]+)`")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		for _, m := range name.FindAllStringSubmatch(cells[1], -1) {
+			kind, ok := kinds[m[1]]
+			if !ok {
+				t.Errorf("report/catalog.go does not know %s: add a line with its unit and kind", m[1])
+			} else if text := strings.TrimSpace(strings.Split(cells[2], ",")[0]); text == "histogram" && kind != report.Histogram ||
+				text == "counter" && kind != report.Counter || text == "updowncounter" && kind != report.Gauge {
+				if !strings.Contains(cells[2], "counter, ") || !strings.Contains(cells[2], "updowncounter") { // a line for both
+					t.Errorf("report/catalog.go has %s as another kind than README's %s", m[1], text)
+				}
 			}
 		}
 	}

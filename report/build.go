@@ -78,7 +78,7 @@ func Build(ctx context.Context, src Source, opt Options) (*Report, error) {
 		From: time.UnixMilli(g.start()).UTC(), Until: until.UTC(),
 		Point: Seconds(float64(g.pointLength()) / 1000), Window: Seconds(float64(g.window) / 1000), Interval: Seconds(usual(scope.Times)),
 		Coverage: b.cover.coverage(g.half, g.n), Previous: b.cover.coverage(0, g.half),
-		Missing: append([]string{}, scope.Notes...), Alerts: []Alert{}, Worst: []Minute{}, Trends: []Forecast{},
+		Missing: []string{}, Alerts: []Alert{}, Worst: []Minute{}, Trends: []Forecast{},
 	}
 	b.previous = b.report.Previous.Share >= comparable
 	metrics, err := b.chosen()
@@ -186,6 +186,9 @@ func (b *builder) each(ctx context.Context, m Metric, by []string, add func(*Ser
 func (b *builder) quietOr(m Metric, all *tally, rows func()) {
 	if all.mixed {
 		b.lack("%s has series with different bucket bounds: its percentiles are those of the first ones", m.Name)
+	}
+	if !all.touched {
+		return // not in these ranges
 	}
 	if all.whole(false).count == 0 && all.whole(true).count == 0 {
 		b.report.Quiet = append(b.report.Quiet, m.Name)
@@ -366,6 +369,7 @@ func (b *builder) sayWhatLacks() {
 	length := float64(b.grid.end()-b.grid.start()) / 1000
 	if len(b.scope.Notes) > 0 {
 		r.Partial = true
+		r.Missing = append(r.Missing, b.scope.Notes...)
 	}
 	if r.Coverage.Share < wholeRange {
 		r.Partial = true

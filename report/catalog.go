@@ -23,7 +23,7 @@ const (
 )
 
 // catalog is every metric that this module records, so that sources whose store has other names can give these, and tell what the
-// numbers are. A test holds it against the lists in the packages.
+// numbers are. A test of the module holds it against README's table.
 var catalog = []known{
 	{name: requestDuration, unit: "s", kind: Histogram},
 	{name: "http.server.active_requests", unit: "{request}"},
@@ -101,6 +101,11 @@ var catalog = []known{
 	{name: "otelnet.agent.exports", unit: "{export}", kind: Counter},
 	{name: "otelnet.agent.export.failures", unit: "{export}", kind: Counter},
 	{name: "otelnet.agent.notifications", unit: "{notification}", kind: Counter},
+	{name: "otelnet.agent.spool.requests", unit: "{request}"},
+	{name: "otelnet.agent.spool.size", unit: "By"},
+	{name: "otelnet.agent.spool.sent", unit: "{request}", kind: Counter},
+	{name: "otelnet.agent.spool.rejected", unit: "{item}", kind: Counter},
+	{name: "otelnet.agent.spool.dropped", unit: "{request}", kind: Counter},
 	{name: "otelnet.agent.captures", unit: "{capture}", kind: Counter},
 	{name: "otelnet.agent.capture.size", unit: "By"},
 }

@@ -28,7 +28,7 @@ type Scope struct {
 	// Restarts are stretches between two processes that are shorter than that. Gauges are not drawn through them.
 	Restarts []Gap
 	Metrics  []Metric
-	Notes    []string // what the source cannot give, a sentence each
+	Notes    []string // what the source cannot give, a sentence each; Read may add some
 }
 
 // Kind is how a metric's samples are read.

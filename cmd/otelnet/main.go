@@ -4,7 +4,7 @@
 //	otelnet rules test FILE...                         do they do what their tests expect?
 //	otelnet rules replay FILE -from RECORDED.jsonl     what would they have said to recorded metrics?
 //	otelnet top [URL]                                  what is a service's network doing?
-//	otelnet report -from agent=URL [-range 1h]         what has it done?
+//	otelnet report -from agent=URL [-range 1h]         what has it done? Also from Prometheus and InfluxDB
 //
 // docs/alerting.md has the formats of the rules, docs/api.md the keys of top, docs/report.md what a report says. The exit status is 0
 // when it was done, 1 when it could not be done, a check failed or a report is partial, 2 for wrong usage.
@@ -42,8 +42,8 @@ const usage = `usage:
   otelnet rules test FILE...
   otelnet rules replay FILE -from RECORDED.jsonl
   otelnet top [-sort COLUMN] [-filter TEXT] [-state STATE] [-rows N] [-every 2s] [URL]
-  otelnet report -from agent=URL [-range 1h] [-until TIME] [-format text|html|json|csv] [-o FILE]
-                 [-metric NAME] [-header 'NAME: VALUE'] [-timeout 30s] [-partial]
+  otelnet report -from agent=URL|prometheus=URL|influxdb=URL [-range 1h] [-until TIME] [-format text|html|json|csv] [-o FILE]
+                 [-service NAME] [-instance ID] [-select ATTRIBUTE=VALUE] [-metric NAME] [-header 'NAME: VALUE'] [-timeout 30s] [-partial]
 `
 
 // usageError is a mistake on the command line.

@@ -20,7 +20,7 @@ import (
 
 // reportSettings is what the command line says.
 type reportSettings struct {
-	kind    string // of source
+	kind    string // of source: agent, prometheus or influxdb
 	remote  remote.Options
 	want    report.Options
 	format  report.Format
@@ -29,7 +29,7 @@ type reportSettings struct {
 }
 
 // sources are what -from may name.
-var sources = []string{"agent"}
+var sources = []string{"agent", "prometheus", "influxdb"}
 
 // makeReport writes a report. One that is partial is written too, and then is an error, unless the caller said that it will do.
 func makeReport(args []string, stdout io.Writer) error {
@@ -61,7 +61,18 @@ func makeReport(args []string, stdout io.Writer) error {
 }
 
 func (s *reportSettings) build(ctx context.Context) (*report.Report, error) {
-	return remote.Agent(ctx, s.remote, s.want)
+	if s.kind == "agent" {
+		return remote.Agent(ctx, s.remote, s.want)
+	}
+	open := remote.Prometheus
+	if s.kind == "influxdb" {
+		open = remote.InfluxDB
+	}
+	src, err := open(s.remote)
+	if err != nil {
+		return nil, err
+	}
+	return report.Build(ctx, src, s.want)
 }
 
 func parseReport(args []string, now time.Time) (*reportSettings, error) {
@@ -132,9 +143,9 @@ func (s *reportSettings) parseFrom(text string) error {
 		}
 	}
 	if text == "" {
-		return errors.New("name a source with -from: agent=URL")
+		return errors.New("name a source with -from: agent=URL, prometheus=URL or influxdb=URL")
 	}
-	return fmt.Errorf("-from %q: want agent=URL", text)
+	return fmt.Errorf("-from %q: want agent=URL, prometheus=URL or influxdb=URL", text)
 }
 
 // parseUntil reads a duration back from now, or RFC 3339.
