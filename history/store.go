@@ -31,7 +31,7 @@ type Config struct {
 	// File is where [Store.Save] writes the store and New finds what the process before has saved; "" for nowhere.
 	File string
 	// GapAfter is the distance between two snapshots from which it counts as a gap: choose a little over two of the longest
-	// regular ticks. 0 means 12 s.
+	// regular ticks. 0 means 12 s. Less than one and a half Coarse counts as that: older snapshots would all have gaps between them.
 	GapAfter time.Duration
 	// MaxSeries bounds the number of series held; 0 means 4096. Samples of further series are dropped and counted.
 	MaxSeries int
@@ -99,6 +99,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.GapAfter == 0 {
 		cfg.GapAfter = DefaultGapAfter
 	}
+	cfg.GapAfter = max(cfg.GapAfter, cfg.Coarse+cfg.Coarse/2)
 	if cfg.MaxSeries == 0 {
 		cfg.MaxSeries = DefaultMaxSeries
 	}

@@ -112,3 +112,17 @@ func heap() int {
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)
 }
+
+// A service whose tick is a second has thinned snapshots 5 s apart: that is no gap, and a minute without any is one.
+func TestThinnedSnapshotsAreNoGaps(t *testing.T) {
+	s := newStore(t, history.Config{GapAfter: 2500 * time.Millisecond})
+	for i := range 3000 {
+		if i < 1000 || i >= 1060 {
+			s.Append(at(i), snapshot(gauge("g", point(1.0))))
+		}
+	}
+	gaps := s.Query(history.Query{Select: []history.Selector{}}).Gaps
+	if len(gaps) != 1 || !gaps[0].From.Equal(at(999)) || !gaps[0].To.Equal(at(1060)) && !gaps[0].To.Equal(at(1064)) {
+		t.Errorf("got %v, want the minute after %s", gaps, at(999))
+	}
+}

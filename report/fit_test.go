@@ -244,3 +244,14 @@ func TestQuantile(t *testing.T) {
 		t.Errorf("above(3) = %g, want 10: half of the third bucket and all of the last", got)
 	}
 }
+
+// Three equal numbers have an average that differs from them in the last digit.
+func TestBarsOfEqualNumbers(t *testing.T) {
+	for _, v := range []Number{0.1, 1.0 / 3, 1e300} {
+		column := points(96, func(int) float64 { return float64(v) })
+		column[5] = Number(math.Nextafter(float64(v), 2e300))
+		if got := bars(column, 24); len([]rune(got)) != 24 {
+			t.Errorf("got %q", got)
+		}
+	}
+}

@@ -308,7 +308,8 @@ func bars(column []Number, wide int) string {
 		case most == least:
 			out.WriteRune(blocks[0])
 		default:
-			out.WriteRune(blocks[min(7, int(8*(sum/float64(n)-least)/(most-least)))])
+			// Rounding may leave the range a little.
+			out.WriteRune(blocks[max(0, min(7, int(8*(sum/float64(n)-least)/(most-least))))])
 		}
 	}
 	return out.String()
