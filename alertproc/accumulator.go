@@ -58,16 +58,15 @@ type histogramTotals struct {
 	totals []uint64
 	ring   []uint32 // slot after slot, len(totals) each
 	slots  int
-	window []uint64 // scratch for window, of len(totals)
 	err    error
 }
 
 func newHistogramTotals(slots int) *histogramTotals { return &histogramTotals{slots: slots} }
 
-// addExplicit adds bucket counts. All series of an instance must have the same bounds.
+// addExplicit adds bucket counts. All series of an instance must have the same bounds, which are kept and must not change.
 func (h *histogramTotals) addExplicit(bounds []float64, counts []uint64) {
 	if h.totals == nil {
-		h.bounds = slices.Clone(bounds)
+		h.bounds = bounds
 		h.layout = h.bounds // made an interface once, and not at each evaluation
 		h.resize(len(counts))
 	}
@@ -82,7 +81,6 @@ func (h *histogramTotals) addExplicit(bounds []float64, counts []uint64) {
 
 func (h *histogramTotals) resize(width int) {
 	h.totals = make([]uint64, width)
-	h.window = make([]uint64, width)
 	h.ring = make([]uint32, width*h.slots)
 }
 
@@ -94,16 +92,17 @@ func (h *histogramTotals) note(slot int) {
 	}
 }
 
-// since returns the counts since a slot, and their sum. The result is valid until the next call. A slot of -1 is from
-// before the instance was made, when all was 0.
-func (h *histogramTotals) since(slot int) (counts []uint64, total uint64) {
+// since returns the counts since a slot, in scratch if that has the room, and their sum. A slot of -1 is from before the
+// instance was made, when all was 0.
+func (h *histogramTotals) since(slot int, scratch []uint64) (counts []uint64, total uint64) {
+	counts = scratch[:0]
 	for i, n := range h.totals {
 		d := n
 		if slot >= 0 {
 			d = uint64(uint32(n) - h.ring[slot*len(h.totals)+i])
 		}
-		h.window[i] = d
+		counts = append(counts, d)
 		total += d
 	}
-	return h.window, total
+	return counts, total
 }

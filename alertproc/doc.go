@@ -26,7 +26,9 @@
 //
 // # Cost
 //
-// An evaluation of 1,000 rules over 10,000 series takes about 1 ms and allocates nothing in steady state. A window
-// takes 16 bytes for each alert instance and evaluation in it, or 4 bytes for each bucket with quantile and
-// fraction_above; a series itself costs a map entry and a copy of its last buckets.
+// An evaluation of 1,000 rules over 10,000 series takes about 3 ms and allocates nothing in steady state. A window takes
+// 16 bytes for each alert instance and evaluation in it, or 4 bytes for each bucket with quantile and fraction_above; a
+// series itself costs a map entry and a copy of its last buckets. All in all that is 42 bytes for each series and
+// evaluation in a window of a minute at one a second, 7 to 15 where ten series make one instance, and 100 for a quantile
+// of each single histogram of 15 buckets.
 package alertproc

@@ -300,20 +300,20 @@ func histograms[N int64 | float64](e *engine, in *instrument, st *stream, points
 				counts = e.scratch
 			}
 		}
-		for _, a := range s.feeds {
-			a.add(e.tick, delta, float64(count), total)
-			if count > 0 && a.hist != nil {
-				a.hist.addExplicit(p.Bounds, counts)
-			}
-		}
-		s.fresh, s.count, s.sum = false, p.Count, sum
-		s.buckets = append(s.buckets[:0], p.BucketCounts...)
 		if !slices.Equal(s.bounds, p.Bounds) {
 			if !slices.Equal(st.bounds, p.Bounds) {
 				st.bounds = slices.Clone(p.Bounds)
 			}
 			s.bounds = st.bounds
 		}
+		for _, a := range s.feeds {
+			a.add(e.tick, delta, float64(count), total)
+			if count > 0 && a.hist != nil {
+				a.hist.addExplicit(s.bounds, counts)
+			}
+		}
+		s.fresh, s.count, s.sum = false, p.Count, sum
+		s.buckets = append(s.buckets[:0], p.BucketCounts...)
 	}
 }
 

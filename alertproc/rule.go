@@ -43,6 +43,7 @@ type rule struct {
 	skipped   map[string]struct{}
 	asks      [2]*instrument // by part; nil where it asks for none
 	calls     uint64         // of Func
+	scratch   []uint64       // bucket counts of one window
 	mu        *sync.Mutex    // Processor.mu
 
 	// ---- guarded by mu too

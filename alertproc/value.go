@@ -209,7 +209,8 @@ func (r *rule) histogram(inst *instance, base uint64) reading {
 	if base >= inst.birth {
 		slot = int(base % uint64(h.slots))
 	}
-	counts, total := h.since(slot)
+	counts, total := h.since(slot, r.scratch)
+	r.scratch = counts
 	if r.Value.Aggregation == Quantile {
 		return r.judge(quantile(r.Value.Arg, h.layout, counts, total), float64(total))
 	}

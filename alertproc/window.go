@@ -20,13 +20,14 @@ type pair struct{ a, b float64 }
 
 func newSlots(over, every time.Duration) slots {
 	s := slots{over: int64(over)}
-	count := int64(over / every)
-	if count > maxSlots {
-		count = maxSlots
+	// Evaluations keep to their intervals but for coming early or late in them, so two more slots can lie in a window.
+	count := int64(over/every) + 3
+	if count > maxSlots+3 {
+		// Slots then keep their distance from the one before, of which they may lack a tenth.
+		count = maxSlots + maxSlots/8 + 3
 		s.step = int64(over) / maxSlots
 	}
-	// An evaluation may come up to a tenth of an interval early, so a few more slots can lie in a window.
-	s.at = make([]int64, count+count/8+3)
+	s.at = make([]int64, count)
 	return s
 }
 
