@@ -30,7 +30,7 @@ export function surface(canvas) {
 
 export function linearTicks(max, n) {
   const raw = max / n, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
+  const step = (power === 1 ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10]).map((m) => m * power).find((s) => s >= raw * 0.999);
   const ticks = [];
   for (let v = 0; v <= max * 1.0001; v += step) ticks.push(v);
   return { ticks, step };

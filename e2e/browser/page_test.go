@@ -85,6 +85,30 @@ func TestPageDrawsARealRun(t *testing.T) {
 		want(p, `document.querySelector("#charts article .help code").textContent`, "http.server.request.duration")
 		want(p, `document.querySelector("#charts article .help").hidden`, false)
 		p.do(click("#charts article .ask"))
+		want(p, `[...document.querySelectorAll("#charts article")].filter((a) => !a.querySelector(".help code")?.textContent).length`, 0)
+	})
+	p.part(t, "one crosshair", func() {
+		throughput := `[...document.querySelectorAll("#charts article")].find((a) => a.querySelector("h2").textContent === "Throughput").querySelector(".legend b").textContent`
+		p.until("the other chart tells of now", throughput+` !== "–"`)
+		p.do(focus("#charts canvas"), chromedp.KeyEvent(kb.Home))
+		p.until("the other chart tells of the beginning, of which no rate is known", throughput+` === "–"`)
+		p.do(chromedp.KeyEvent(kb.Escape))
+		p.until("and of now again", throughput+` !== "–"`)
+	})
+	p.part(t, "pause", func() {
+		p.goTo("/")
+		p.run(`document.activeElement.blur(); window.told = () => [...document.querySelectorAll(".tile .big")].map((n) => n.textContent).join()`)
+		p.do(chromedp.KeyEvent(" "))
+		p.until("the clock stands", `document.getElementById("live").textContent.startsWith("paused at ")`)
+		p.run(`window.before = told(); window.at = performance.now()`)
+		p.until("three snapshots have come", `performance.now() > at + 3500`)
+		want(p, `told() === before`, true)
+		p.do(chromedp.SendKeys(chromedp.CSS(`#connections input[type=search]`), "echo"))
+		p.until("the filter works all the same", `document.querySelectorAll("#connections tbody tr").length > 0 && [...document.querySelectorAll("#connections tbody tr")].every((r) => r.textContent.includes("echo"))`)
+		p.run(`document.activeElement.blur()`)
+		p.do(chromedp.KeyEvent(" "))
+		p.until("it goes on", `document.getElementById("live").dataset.state === "live" && told() !== before`)
+		p.goTo("/")
 	})
 	p.part(t, "legend", func() {
 		const chart = "#charts section:first-child article:nth-of-type(1)"
