@@ -219,3 +219,24 @@ func TestParseFormat(t *testing.T) {
 		t.Error("Write took a format that there is not")
 	}
 }
+
+// FuzzReport takes what an agent might answer: a report that passes its check can be written in every format.
+func FuzzReport(f *testing.F) {
+	text, err := os.ReadFile("testdata/sample.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte(`{"from":"2026-11-21T11:00:00Z","until":"2026-11-21T11:01:00Z","point":60,"rows":[{"unit":"s","points":{"avg":[1e308],"min":[null],"max":[-1e308]}}],"alerts":[{}],"worst":[{}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var r report.Report
+		if json.Unmarshal(text, &r) != nil || r.Check() != nil {
+			return
+		}
+		for _, format := range []report.Format{report.Text, report.HTML, report.JSON, report.CSV} {
+			if err := r.Write(io.Discard, format); err != nil {
+				t.Errorf("%s: %v", format, err)
+			}
+		}
+	})
+}

@@ -44,7 +44,8 @@ type htmlPage struct {
 	When, Made           string
 	Missing              []string
 	Partial              bool
-	Level, Verdict       string
+	Level                string
+	First, Verdict       string // the verdict's first clause, and the rest
 	NoAlerts             string
 	Alerts               []htmlAlert
 	WorstHead, WorstTail string
@@ -88,7 +89,11 @@ func (r *Report) writeHTML(w io.Writer) error {
 	p := htmlPage{
 		Style: template.CSS(style), Policy: metaPolicy(), When: r.Until.Format("2006-01-02 15:04") + " UTC",
 		Made: r.Generated.UTC().Format("2006-01-02 15:04:05") + " UTC", Missing: r.Missing, Partial: r.Partial,
-		Level: string(r.Level), Verdict: r.Verdict, NoAlerts: capital(r.noAlerts()) + ".", WindowText: humanSeconds(float64(r.Window)),
+		Level: string(r.Level), NoAlerts: capital(r.noAlerts()) + ".", WindowText: humanSeconds(float64(r.Window)),
+	}
+	p.First, p.Verdict = r.Verdict, ""
+	if first, rest, ok := strings.Cut(r.Verdict, "; "); ok {
+		p.First, p.Verdict = first+";", rest
 	}
 	p.R.Title, p.R.Scope, p.R.Trends, p.R.Quiet = r.title(), r.scope(), r.Trends, r.Quiet
 	p.Summary, p.All = r.htmlTable("", 36), r.htmlTable("metric", 20)
@@ -123,7 +128,7 @@ var worstHeads = []htmlCell{
 }
 
 // classes of the columns: changes are dim until they matter, slopes are what a narrow screen lets go first.
-var columnClass = []string{"", "", "", "c", "c", "c", "s", "s", "s", "c", "c"}
+var columnClass = []string{"", "", "", "c", "c", "c", "s one", "s", "s", "c", "c"}
 
 func (r *Report) htmlTable(first string, high int) htmlTable {
 	length := humanSeconds(r.Until.Sub(r.From).Seconds())
@@ -146,7 +151,7 @@ func (r *Report) htmlRow(row *Row) htmlRow {
 	for i, text := range r.cells(row) {
 		c := htmlCell{Head: columns[i], Class: columnClass[i]}
 		c.Number, c.Unit = text, ""
-		if cut := strings.LastIndexByte(text, ' '); cut > 0 && i != 10 && strings.Count(text, " ") == 1 {
+		if cut := strings.LastIndexByte(text, ' '); cut > 0 && i != 10 && strings.Count(text, " ") == 1 && text != "from 0" {
 			c.Number, c.Unit = text[:cut], "\u202f"+text[cut+1:]
 		}
 		if exact[i].Known() {
