@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/capture"
 	"github.com/otelnet/agent/report"
 )
 
@@ -88,16 +90,40 @@ type transitions interface {
 	Transitions(alert string) []alertproc.Transition
 }
 
-// aboutAlert adds to an alert why it fired.
+// aboutAlert adds to an alert why it fired, and what was recorded when it did.
 func (s *Server) aboutAlert(a *report.Alert, from, until time.Time) {
-	past, ok := s.cfg.Alerts.(transitions)
-	if !ok {
-		return
-	}
-	for _, t := range past.Transitions(a.Name) {
-		// The state metric shows a change one snapshot after it.
-		if t.To == alertproc.StateFiring && t.Alert.Severity == a.Severity && t.At.After(from.Add(-time.Minute)) && !t.At.After(until) {
-			a.Why = t.Reason
+	from = from.Add(-time.Minute) // the state metric shows a change one snapshot after it
+	if past, ok := s.cfg.Alerts.(transitions); ok {
+		for _, t := range past.Transitions(a.Name) {
+			if t.To == alertproc.StateFiring && t.Alert.Severity == a.Severity && t.At.After(from) && !t.At.After(until) {
+				a.Why = t.Reason
+			}
 		}
 	}
+	if s.cfg.Captures == nil {
+		return
+	}
+	for _, m := range s.cfg.Captures.Captures() {
+		if answers(&m, a.Name, from, until) {
+			a.Captures = append(a.Captures, captureLinks(&m)...)
+		}
+	}
+}
+
+// answers tells whether a capture was made for an alert in a stretch of time, or stood in for one of its own.
+func answers(m *capture.Manifest, alert string, from, until time.Time) bool {
+	within := func(t time.Time) bool { return t.After(from) && !t.After(until) }
+	return m.Alert == alert && within(m.At) ||
+		slices.ContainsFunc(m.Attached, func(t capture.Attachment) bool { return t.Alert == alert && within(t.At) })
+}
+
+// captureLinks leads to the page of a capture, and to each thing in it.
+func captureLinks(m *capture.Manifest) []report.Link {
+	links := []report.Link{{Text: "capture of " + m.At.UTC().Format("15:04:05"), URL: "/captures/" + url.PathEscape(m.ID)}}
+	for _, a := range m.Artefacts {
+		if a.Status == capture.StatusOK {
+			links = append(links, report.Link{Text: string(a.Kind), URL: "/api/captures/" + url.PathEscape(m.ID) + "/" + url.PathEscape(a.File)})
+		}
+	}
+	return links
 }

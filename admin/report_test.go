@@ -13,6 +13,7 @@ import (
 
 	"github.com/otelnet/agent/admin"
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/capture"
 	"github.com/otelnet/agent/history"
 	"github.com/otelnet/agent/report"
 )
@@ -74,6 +75,31 @@ func TestReport(t *testing.T) {
 	}
 	if len(r.Alerts) != 1 || r.Alerts[0].Why != "Slow was slow" || r.Instances[0] != "one" || !r.From.Equal(at(300)) || !r.Until.Equal(at(600)) {
 		t.Errorf("got %+v, %v to %v", r.Alerts, r.From, r.Until)
+	}
+}
+
+// evidence is what was recorded for an alert, for another one that had to share it, and long before.
+type evidence struct{ admin.CaptureSource }
+
+func (evidence) Captures() []capture.Manifest {
+	return []capture.Manifest{
+		{ID: "b", At: at(556), Alert: "Other", Attached: []capture.Attachment{{At: at(557), Alert: "Slow"}},
+			Artefacts: []capture.Artefact{{Kind: capture.Heap, File: "heap.pb.gz", Status: capture.StatusOK}, {Kind: capture.CPU, Status: capture.StatusSkipped}}},
+		{ID: "a", At: at(20), Alert: "Slow"},
+		{ID: "c", At: at(558), Alert: "Other"},
+	}
+}
+
+func TestReportLinksToCaptures(t *testing.T) {
+	s := start(t, admin.Config{History: lived(t), Captures: evidence{}})
+	page := get(t, s, "/report?range=5m&until="+ms).body
+	for _, want := range []string{`<a href="/captures/b">capture of `, `<a href="/api/captures/b/heap.pb.gz">heap</a>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	if strings.Count(page, "/captures/") != 2 {
+		t.Errorf("%d links, want the two of one capture", strings.Count(page, "/captures/"))
 	}
 }
 

@@ -83,7 +83,8 @@ func verdict(r *Report) (Level, string) {
 			raise(Notice)
 		}
 		if f.LimitMetric != "" || i == 0 {
-			parts = append(parts, f.Text)
+			text, _, _ := strings.Cut(f.Text, "; ") // where it will be in a while is told further down
+			parts = append(parts, text)
 		}
 	}
 	if len(parts) == 0 {
