@@ -34,14 +34,17 @@ type Alert struct {
 	Labels      map[string]string // series labels, then the rule's, then alertname and severity
 	Annotations map[string]string // the rule's annotations, templates expanded
 	State       State
-	Severity    string    // "warn" or "crit": the level whose threshold is crossed; also the label "severity"
-	Value       float64   // the value last computed, in the metric's unit; NaN is never stored
-	Threshold   float64   // the bound that Value was compared with
-	ActiveAt    time.Time // when the condition began to hold
-	FiredAt     time.Time // when it went to firing; zero while pending
-	ResolvedAt  time.Time // when it resolved; zero while active
-	Capture     []string  // the evidence the rule asks for: trace, cpu, heap, goroutine, mutex, goroutineleak; shared, do not change
-	Evidence    Evidence  // what was recorded when it last began to fire or got worse; zero for nothing
+	Severity    string  // "warn" or "crit": the level whose threshold is crossed; also the label "severity"
+	Value       float64 // the value last computed, in the metric's unit; NaN is never stored
+	Threshold   float64 // the bound that Value was compared with
+	// Low and High tell how exact the Value of a quantile is: the true one lies between them, the bounds of the
+	// histogram's bucket. High is +Inf in the last one. Both are 0 for other values, which are exact.
+	Low, High  float64   `json:"-"`
+	ActiveAt   time.Time // when the condition began to hold
+	FiredAt    time.Time // when it went to firing; zero while pending
+	ResolvedAt time.Time // when it resolved; zero while active
+	Capture    []string  // the evidence the rule asks for: trace, cpu, heap, goroutine, mutex, goroutineleak; shared, do not change
+	Evidence   Evidence  // what was recorded when it last began to fire or got worse; zero for nothing
 }
 
 // Evidence says where the evidence of an alert is. It is made while the alert is told, so it may not be whole yet.

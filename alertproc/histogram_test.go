@@ -2,6 +2,7 @@ package alertproc
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -235,5 +236,50 @@ func TestViewsMakeThresholdsExact(t *testing.T) {
 	}
 	if got, want := bounds["rate"], []float64{1, 2}; !slices.Equal(got, want) {
 		t.Errorf("bounds of a histogram no quantile reads: got %v, want its own %v", got, want)
+	}
+}
+
+// A quantile says between which bounds it is. Those of one observation are known.
+func TestQuantileTellsHowExactItIs(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		obs       []float64
+		low, high float64
+	}{
+		{"first bucket", []float64{0.05}, 0, 0.1},
+		{"in the middle", []float64{0.3}, 0.25, 0.5},
+		{"above the last bound", []float64{7}, 1, math.Inf(1)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			sc := newScene(t, oneRule(Rule{
+				Metric: "m", Value: Value{Aggregation: Quantile, Arg: 0.99, Over: time.Minute}, Warn: always,
+				Annotations: map[string]string{"a": "{{ .Low }} to {{ .High }}"},
+			}))
+			sc.at(0, histogram(observations{"": nil}))
+			sc.at(10, histogram(observations{"": tc.obs}))
+			alerts := sc.p.Alerts()
+			if len(alerts) != 1 {
+				t.Fatalf("%d alerts, want 1", len(alerts))
+			}
+			a := alerts[0]
+			if a.Low != tc.low || a.High != tc.high {
+				t.Errorf("between %v and %v, want %v and %v", a.Low, a.High, tc.low, tc.high)
+			}
+			if want := fmt.Sprintf("%v to %v", tc.low, tc.high); a.Annotations["a"] != want {
+				t.Errorf("annotation: got %q, want %q", a.Annotations["a"], want)
+			}
+			if got, want := sc.changes[0].Reason, fmt.Sprintf("(between %s and %s) above", rounded(tc.low), rounded(tc.high)); !strings.Contains(got, want) {
+				t.Errorf("reason %q, want %q in it", got, want)
+			}
+			if truth := tc.obs[0]; truth < a.Low || truth > a.High {
+				t.Errorf("the observation %v is not between %v and %v", truth, a.Low, a.High)
+			}
+		})
+	}
+	sc := newScene(t, oneRule(Rule{Metric: "m", Value: Value{Aggregation: Mean, Over: time.Minute}, Warn: always}))
+	sc.at(0, histogram(observations{"": nil}))
+	sc.at(10, histogram(observations{"": {0.3}}))
+	if a := sc.p.Alerts()[0]; a.Low != 0 || a.High != 0 {
+		t.Errorf("a mean is between %v and %v, want nothing of the kind", a.Low, a.High)
 	}
 }

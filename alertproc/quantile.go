@@ -103,3 +103,18 @@ func fractionAbove(v float64, layout buckets, counts []uint64, total uint64) flo
 	}
 	return over / float64(total)
 }
+
+// bucketOf returns the bounds of the bucket that a quantile lies in: the true one lies between them. An open end is
+// infinite.
+func bucketOf(v float64, layout buckets, n int) (low, high float64, ok bool) {
+	for i := range n {
+		low, high = layout.limits(i)
+		if e, explicit := layout.(explicit); explicit && i == len(e)-1 && v == high {
+			return high, math.Inf(1), true // the arithmetic's answer for whatever is above the last bound
+		}
+		if low <= v && v <= high {
+			return low, high, true
+		}
+	}
+	return 0, 0, false
+}

@@ -305,8 +305,10 @@ func (r *rule) alert(inst *instance) Alert {
 			a.FiredAt = l.fired.Round(0)
 		}
 	}
+	a.Low, a.High = r.exactness(inst, a.Value)
 	data := TextData{
 		Alert: r.Alert, Group: r.group.name, Value: a.Value, Threshold: a.Threshold, Severity: a.Severity, Labels: a.Labels,
+		Low: a.Low, High: a.High,
 	}
 	if len(r.annotations) > 0 {
 		a.Annotations = make(map[string]string, len(r.annotations))
@@ -316,6 +318,16 @@ func (r *rule) alert(inst *instance) Alert {
 	}
 	a.show(s.evidence)
 	return a
+}
+
+// exactness returns the bounds between which the true value is, 0 for both where v is exact or nothing is known.
+func (r *rule) exactness(inst *instance, v float64) (low, high float64) {
+	h := inst.parts[partMain].hist
+	if r.Value.Aggregation != Quantile || h == nil || h.totals == nil {
+		return 0, 0
+	}
+	low, high, _ = bucketOf(v, h.layout, len(h.totals))
+	return low, high
 }
 
 // alertLabels makes the labels an alert keeps for as long as it is active: those of the series, then the rule's,
@@ -408,6 +420,9 @@ func (r *rule) reason(inst *instance, from, to State, level int, at time.Time) s
 	bound, value := number(r.bound(inst, level)), rounded(r.levelValue(read, level))
 	if r.Burn != nil {
 		value += " times the error budget"
+	}
+	if low, high := r.exactness(inst, r.levelValue(read, level)); low != high {
+		value += fmt.Sprintf(" (between %s and %s)", rounded(low), rounded(high))
 	}
 	switch {
 	case to == StateInactive:

@@ -11,6 +11,7 @@ type TextData struct {
 	Group     string            // its group's name
 	Value     float64           // the value that was compared, in the metric's unit
 	Threshold float64           // the bound it was compared with
+	Low, High float64           // of a quantile: between what the true one is, see Alert
 	Severity  string            // "warn" or "crit"
 	Labels    map[string]string // in annotations: all the alert's; in labels: those of the series
 }
