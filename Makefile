@@ -4,7 +4,7 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 PLATFORMS := darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help demo test lint cross config collector e2e compose oracle bench ci
+.PHONY: help demo test lint cross config collector e2e compose oracle bench scale ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ compose: collector ## docker-compose.yml for real, with a Docker daemon of its o
 
 bench: ## what everything costs, beside peers: one table, into docs/benchmarks.md too
 	cd bench && $(GO) run . -doc ../docs/benchmarks.md
+	cd oracle && $(GO) test -run '^$$' -bench ThousandRules -benchtime 5x
+
+scale: collector ## points a second a Collector's core, bytes a point, an agent's cost by series, into docs/scale.md
+	cd bench && $(GO) run ./scale -collector "$$(../e2e/build.sh)" -doc ../docs/scale.md
 
 oracle: ## hold the alerts against Prometheus' own rule engine
 	cd oracle && $(GO) vet ./... && $(GO) test -count=1 -timeout=15m ./...
