@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"reflect"
 	"sync"
 )
 
@@ -37,10 +38,38 @@ type callContext struct {
 }
 
 func (c *callContext) Value(key any) any {
-	if key == (callKey{}) {
+	switch key {
+	case callKey{}:
 		return c.call
+	case traceKey:
+		return &c.call.trace
 	}
 	return c.Context.Value(key)
+}
+
+// traceKey is what httptrace looks its trace up by, nil if it looks otherwise. With it callContext hands out the trace
+// and spares the context that httptrace.WithClientTrace would make.
+var traceKey = func() any {
+	var ask keyContext
+	ask.Context = context.Background()
+	_ = httptrace.ContextClientTrace(&ask)
+	if ask.keys != 1 || !reflect.TypeOf(ask.key).Comparable() {
+		return nil
+	}
+	return ask.key
+}()
+
+// keyContext keeps what it was asked for.
+type keyContext struct {
+	context.Context
+	key  any
+	keys int
+}
+
+func (c *keyContext) Value(key any) any {
+	c.key = key
+	c.keys++
+	return nil
 }
 
 // callOf returns the call that ctx belongs to, nil if there is none.
@@ -52,7 +81,11 @@ func callOf(ctx context.Context) *clientCall {
 // begin starts the clock and returns the request to send.
 func (c *clientCall) begin() *http.Request {
 	c.trace.GotConn = c.gotConn
-	c.ctx = callContext{Context: httptrace.WithClientTrace(c.req.Context(), &c.trace), call: c}
+	ctx := c.req.Context()
+	if traceKey == nil || httptrace.ContextClientTrace(ctx) != nil {
+		ctx = httptrace.WithClientTrace(ctx, &c.trace) // it calls the hooks that are there too
+	}
+	c.ctx = callContext{Context: ctx, call: c}
 	c.target.active.methods[c.key.method].begin()
 	sent := c.req.WithContext(&c.ctx)
 	c.start = sinceStart()

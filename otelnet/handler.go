@@ -99,8 +99,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp.begin(h, r)
 	inner := r
 	if (replaced || routesInUse.Load()) && resp.conn.servingOne() != resp {
-		// What stands further in finds the response by the context. It costs two allocations.
-		inner = r.WithContext(context.WithValue(r.Context(), responseKey{}, resp))
+		// What stands further in finds the response by the context. It costs one allocation.
+		inner = r.WithContext((*responseContext)(resp))
 	}
 	if h.sizes && r.Body != nil && r.Body != http.NoBody {
 		if inner == r {

@@ -7,11 +7,10 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/felixge/httpsnoop"
 )
-
-type responseKey struct{}
 
 // response is what is known of one request while it is served, and the part of the ResponseWriter's wrapper that
 // watches it: one allocation for both.
@@ -34,6 +33,22 @@ type response struct {
 	flushed  bool
 	hijacked bool
 	returned bool // the handler did not panic
+}
+
+type responseKey struct{}
+
+// responseContext is a response as the context that leads to it: that of its request in all else.
+type responseContext response
+
+func (c *responseContext) Deadline() (time.Time, bool) { return c.request.Context().Deadline() }
+func (c *responseContext) Done() <-chan struct{}       { return c.request.Context().Done() }
+func (c *responseContext) Err() error                  { return c.request.Context().Err() }
+
+func (c *responseContext) Value(key any) any {
+	if key == (responseKey{}) {
+		return (*response)(c)
+	}
+	return c.request.Context().Value(key)
 }
 
 // Unwrap is for http.ResponseController.

@@ -20,8 +20,8 @@ var routesInUse atomic.Bool
 // [SetRoute]. Around a mux that serves a part of another one behind http.StripPrefix, the route is that of both
 // together: "/api/" and "/users/{id}" give "/api/users/{id}". The innermost route that is known counts.
 //
-// Without a NewHandler further out it does nothing. From the first call on, a request costs every NewHandler two
-// allocations more, except with HTTP/1 on a server that was given to [Instrument].
+// Without a NewHandler further out it does nothing. From the first call on, a request costs every NewHandler one
+// allocation more, except with HTTP/1 on a server that was given to [Instrument].
 func Routes(mux http.Handler) http.Handler { return newRouteHandler(mux, nil) }
 
 // RoutesFunc is Routes for a router that keeps the route elsewhere. After next has returned, route is asked for it, with

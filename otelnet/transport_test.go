@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"testing"
@@ -142,8 +143,8 @@ func TestTransportAllocations(t *testing.T) {
 			resp.Body.Read(nil)
 			resp.Body.Close()
 		})
-		if got > 4 {
-			t.Errorf("%s: got %v allocations a request over bare, want at most 4", name, got)
+		if got > 3 {
+			t.Errorf("%s: got %v allocations a request over bare, want at most 3", name, got)
 		}
 	}
 }
@@ -267,3 +268,40 @@ func TestTransportPassesBadRequestsOn(t *testing.T) {
 		t.Error("a request without URL: got no error")
 	}
 }
+
+// The request that is sent has one trace, with our hook and those that the caller had.
+func TestTransportKeepsTrace(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		m := newMeter(t)
+		var seen, ours int
+		base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			trace := httptrace.ContextClientTrace(r.Context())
+			if trace == nil || trace.GotConn == nil {
+				t.Fatal("no trace")
+			}
+			trace.GotConn(httptrace.GotConnInfo{})
+			ours++
+			return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+		})
+		ctx := context.Background()
+		if own {
+			ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { seen++ }})
+		}
+		req, _ := http.NewRequestWithContext(ctx, "GET", "http://example.com", nil)
+		resp, err := NewTransport(base, m.option()).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := m.sum(metricClientConnUses); got != int64(ours) {
+			t.Errorf("own trace %t: connections: got %d, want %d", own, got, ours)
+		}
+		if want := map[bool]int{true: 1}[own]; seen != want {
+			t.Errorf("own trace %t: the caller's hook was called %d times, want %d", own, seen, want)
+		}
+	}
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
