@@ -94,6 +94,9 @@ type Rule struct {
 	// as crit. 0 means that this is no such rule.
 	Absent time.Duration
 
+	// MaxInstances is the greatest number of label sets kept for this rule, 0 means Config.MaxInstances.
+	MaxInstances int
+
 	// MinCount is the least number of observations in the window (of a counter: the increase; of a gauge: the points
 	// collected) for the value to be judged at all. With fewer the condition does not hold. 0 means any.
 	MinCount float64

@@ -28,3 +28,17 @@ func TestTooManyInstances(t *testing.T) {
 		t.Errorf("groups: got %+v, want a second one", groups)
 	}
 }
+
+// A rule may have a limit of its own.
+func TestLimitOfOneRule(t *testing.T) {
+	cfg := oneRule(Rule{Metric: "m", By: []string{"a"}, Warn: always, MaxInstances: 2})
+	cfg.Groups[0].Rules = append(cfg.Groups[0].Rules, Rule{Alert: "B", Metric: "m", By: []string{"a"}, Warn: always})
+	cfg.MaxInstances = 3
+	sc := newScene(t, cfg)
+	sc.at(0, gauge(values{"a=1": 1, "a=2": 1, "a=3": 1, "a=4": 1}))
+	for i, want := range []int{2, 3} {
+		if r := sc.p.Rules()[0].Rules[i]; len(r.Alerts) != want || r.Skipped != 4-want {
+			t.Errorf("rule %s: %d alerts and %d skipped, want %d and %d", r.Name, len(r.Alerts), r.Skipped, want, 4-want)
+		}
+	}
+}

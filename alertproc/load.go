@@ -25,6 +25,7 @@ var (
 	ruleKeys  = []string{
 		"alert", "metric", "where", "by", "value", "ratio", "over", "min_count", "min_total", "warn", "crit", "for", "match",
 		"keep_firing_for", "no_data", "after", "labels", "annotations", "capture", "slo", "objective", "period", "burn", "absent",
+		"max_instances",
 	}
 	thresholdKeys = []string{"above", "below", "clear"}
 	selectorKeys  = []string{"metric", "where"}
@@ -188,6 +189,8 @@ func (l *loader) rule(k key) Rule {
 			r.Capture = l.texts(k)
 		case "absent":
 			r.Absent = l.positive(k)
+		case "max_instances":
+			r.MaxInstances = l.count(k)
 		case "burn":
 			burn = &k
 			if s := l.text(k); s != "google" && !l.pos.bad[k.path] {
@@ -387,6 +390,16 @@ func (l *loader) delay(k key) *Delay {
 		}
 	})
 	return &d
+}
+
+// count reads a whole number above 0.
+func (l *loader) count(k key) int {
+	s := l.text(k)
+	n, err := strconv.Atoi(s)
+	if (err != nil || n < 1) && !l.pos.bad[k.path] {
+		l.fail(k.value, k.path, "%s: %q is not a whole number of at least 1", k.name, s)
+	}
+	return n
 }
 
 // positive reads a duration for which 0 would mean a default in Go and something else to a reader of the file.

@@ -55,7 +55,7 @@ func TestLoadFileReadsEveryKey(t *testing.T) {
 				Rules: []Rule{
 					{
 						Alert: "ManyConnections", Metric: "otelnet.server.active_connections", Value: Value{Aggregation: Last},
-						By: []string{"otelnet.listener"}, Crit: Above(10000), For: 90 * time.Second,
+						By: []string{"otelnet.listener"}, MaxInstances: 50, Crit: Above(10000), For: 90 * time.Second,
 					},
 					{
 						Alert: "Resets", Metric: "otelnet.connection.errors",
@@ -177,6 +177,7 @@ func TestLoadMistakes(t *testing.T) {
 		{"template", with("annotations: {a: '{{ .Value | humanise }}'}"), `f:7: rule "A": annotation a: function "humanise" not defined`},
 		{"capture", with("capture: [traces]"), `f:7: rule "A": unknown capture "traces"; did you mean "trace"?`},
 		{"anchor in itself", "groups: &a [*a]", "f:1: groups[0] is a list, want a mapping"},
+		{"max_instances", with("max_instances: 0"), `f:7: max_instances: "0" is not a whole number of at least 1`},
 		{"notify url", "notify:\n- webhook: {url: ftp://secret@x}", "f:2: webhook: url is not a full http or https address"},
 		{"delay of nothing", "notify:\n- log: {}\n  delay: {}", "f:3: delay needs up, down or both"},
 		{"delay misspelt", "notify:\n- log: {}\n  delay: {upp: 10s}", `f:3: unknown key "upp" in delay; did you mean "up"?`},

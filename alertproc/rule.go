@@ -85,6 +85,9 @@ func newRule(r Rule, g *group, limit int, mu *sync.Mutex) *rule {
 		instances: map[string]*instance{}, skipped: map[string]struct{}{},
 		labels: parseTexts(r.Labels), annotations: parseTexts(r.Annotations),
 	}
+	if r.MaxInstances > 0 {
+		c.limit = r.MaxInstances
+	}
 	if r.Ratio != nil {
 		c.over = r.Ratio.Over
 	}

@@ -90,6 +90,9 @@ func (c *checker) rule(path string, g Group, r Rule) {
 			c.fail(path+".match", "%s: match %d/%d: want at least 1 of at most %d evaluations", name, m.N, m.Of, maxMatch)
 		}
 	}
+	if r.MaxInstances < 0 {
+		c.fail(path+".max_instances", "%s: max_instances is negative: %d", name, r.MaxInstances)
+	}
 	if r.KeepFiringFor < 0 {
 		c.fail(path+".keep_firing_for", "%s: keep_firing_for is negative: %s", name, r.KeepFiringFor)
 	}
