@@ -94,7 +94,7 @@ func dropBlankLines(body []byte) []byte {
 }
 
 // slim takes comments and indentation out of scripts and style, a sixth of the page's weight on the wire. Lines stay where they are,
-// so a browser's debugger names those of the source. It knows whole-line comments only, which is how the files are written.
+// so a browser's debugger names those of the source. Of comments behind code it takes those that hold no quote, after whole strings.
 func slim(name string, body []byte) []byte {
 	script := path.Ext(name) == ".js"
 	if !script && path.Ext(name) != ".css" {
@@ -103,12 +103,28 @@ func slim(name string, body []byte) []byte {
 	lines := bytes.Split(body, []byte("\n"))
 	for i, line := range lines {
 		line = bytes.TrimSpace(line)
-		if script && bytes.HasPrefix(line, []byte("//")) {
-			line = nil
+		if script {
+			line = withoutComment(line)
 		}
 		lines[i] = line
 	}
 	return bytes.Join(lines, []byte("\n"))
+}
+
+func withoutComment(line []byte) []byte {
+	if bytes.HasPrefix(line, []byte("//")) {
+		return nil
+	}
+	i := bytes.LastIndex(line, []byte(" // "))
+	if i < 0 || bytes.ContainsAny(line[i:], "\"'`") {
+		return line
+	}
+	for _, quote := range []string{`"`, "'", "`"} {
+		if bytes.Count(line[:i], []byte(quote))%2 != 0 {
+			return line
+		}
+	}
+	return bytes.TrimSpace(line[:i])
 }
 
 // contentType knows the page's own kinds of file, so that the answer does not depend on the machine's mime tables.

@@ -11,7 +11,7 @@ var pageView = []history.Selector{
 	{Metric: "http.server.request.duration"},
 	{Metric: "http.server.request.duration", By: []string{"http.response.status_code", "error.type"}, NoBuckets: true},
 	{Metric: "http.client.request.duration"},
-	{Metric: "otelnet.connection.io", By: []string{"network.io.direction", "otelnet.side"}},
+	{Metric: "otelnet.connection.io", By: []string{"network.io.direction"}},
 	{Metric: "otelnet.client.dial.duration"},
 	{Metric: "otelnet.client.dial.duration", By: []string{"error.type"}, NoBuckets: true},
 	{Metric: "dns.lookup.duration"},
