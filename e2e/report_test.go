@@ -366,3 +366,95 @@ func reportBadInput(t *testing.T, p *pipeline, until time.Time) {
 		}
 	}
 }
+
+// A service as it is: the agent looks each second, an export goes out each second, at moments of their own. What the three reports say
+// of the same minutes differs by what happens between two samples, and by no more.
+func TestReportsOfARunningServiceAgree(t *testing.T) {
+	p := startPipeline(t)
+	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{OTLPEndpoint: p.collector.GRPCEndpoint})
+	begun := time.Now()
+	for time.Since(begun) < 80*time.Second {
+		stack.Send(t, demo.Client, demo.URL+"/api/data", 10)
+	}
+	until := time.Now().Truncate(time.Second)
+	stack.Until(t, 30*time.Second, "a sample after the range", func(ctx context.Context) error {
+		samples, err := p.prometheus.Query(ctx, "max(timestamp("+requestCount+"))")
+		if err != nil {
+			return err
+		}
+		if len(samples) != 1 || samples[0].Value < float64(until.Unix()+2) {
+			return fmt.Errorf("the newest is %v", samples)
+		}
+		rows, err := p.influx.Query(ctx, fmt.Sprintf(`SELECT count("gauge") FROM "go.goroutine.count" WHERE time > %ds`, until.Unix()+1))
+		if err == nil && len(rows) == 0 {
+			err = errors.New("InfluxDB has none")
+		}
+		return err
+	})
+	reports := make(map[string]*report.Report)
+	for name, url := range map[string]string{"agent": demo.Admin, "prometheus": p.prometheus.URL, "influxdb": p.influx.URL} {
+		stdout, stderr, status := otelnetReport(t, "-from", name+"="+url, "-range", "1m", "-until", until.Format(time.RFC3339), "-format", "json", "-service", "demo-service")
+		if status != 0 {
+			t.Fatalf("%s: status %d: %s", name, status, stderr)
+		}
+		reports[name] = &report.Report{}
+		if err := json.Unmarshal([]byte(stdout), reports[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	find := func(r *report.Report, metric, part string, stat report.Stat) report.Row {
+		for _, row := range r.Rows {
+			if row.Metric == metric && row.Part == part && row.Stat == stat {
+				return row
+			}
+		}
+		t.Fatalf("no row %s %s %s", metric, part, stat)
+		return report.Row{}
+	}
+	for _, c := range []struct {
+		metric, part string
+		stat         report.Stat
+		within       float64 // of the agent's number
+	}{
+		{"http.server.request.duration", "", report.Rate, 0.02},
+		{"http.server.request.duration", "", report.Mean, 0.02},
+		{"http.server.request.duration", "", report.P50, 0.02},
+		{"http.server.request.duration", "", report.P99, 0.05},
+		{"otelnet.connection.io", "receive", report.Rate, 0.02},
+		{"otelnet.connection.io", "transmit", report.Rate, 0.02},
+		{"otelnet.server.active_connections", "", report.Value, 0.02},
+		{"go.goroutine.count", "", report.Value, 0.05},
+		{"otelnet.process.unix.file_descriptor.limit", "", report.Value, 0},
+		{"process.memory.usage", "", report.Value, 0.05},
+	} {
+		want := find(reports["agent"], c.metric, c.part, c.stat).Avg
+		for _, name := range []string{"prometheus", "influxdb"} {
+			if got := find(reports[name], c.metric, c.part, c.stat).Avg; !(math.Abs(float64(got-want)) <= c.within*math.Abs(float64(want))) {
+				t.Errorf("%s %s %s: %s has %v, the agent %v: more than %.0f %% apart", c.metric, c.part, c.stat, name, float64(got), float64(want), 100*c.within)
+			}
+		}
+	}
+	// The stores have what the agent has: no metric is lost on the way or under another name. Only what a process had counted before
+	// its first export is not an increase to a store, so metrics that rose at the start alone have no rows there.
+	idle := make(map[string]bool)
+	for _, row := range reports["agent"].Rows {
+		if row.Stat == report.Rate && row.Part == "" && row.Avg == 0 {
+			idle[row.Metric] = true
+		}
+	}
+	labels := func(r *report.Report) (out []string) {
+		for _, row := range r.Rows {
+			if !idle[row.Metric] {
+				out = append(out, row.Label)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := labels(reports["agent"])
+	for _, name := range []string{"prometheus", "influxdb"} {
+		if got := labels(reports[name]); !slices.Equal(want, got) {
+			t.Errorf("%s has the rows %q, the agent %q", name, got, want)
+		}
+	}
+}
