@@ -27,6 +27,10 @@ func collectScenarios() []scenario {
 		}
 		if n == 10_000 {
 			rows[0].goals = goals{ours: 12_000_000}
+			rows = slices.Insert(rows, 1, row{
+				label: conns + ", one collect, of asking the kernel alone",
+				of:    cpuTime, show: costRatio, goals: goals{ours: 1.2},
+			})
 		}
 		all = append(all, scenario{
 			name:     conns,
@@ -68,8 +72,9 @@ func startCollect(subject string) (*work, error) {
 			_, _ = c.Write([]byte{1}) // the driver waits for it
 		}
 	}()
+	var kernel sockets
 	if w.collect == nil {
-		w.collect = func() error { return askKernel(open) }
+		w.collect = func() error { return kernel.ask(open) }
 	}
 	var heap uint64
 	return &work{
@@ -81,6 +86,7 @@ func startCollect(subject string) (*work, error) {
 				c.Close()
 			}
 			open = make([]net.Conn, 0, 10_000)
+			kernel.raws = nil
 			heap = heapInUse()
 			return nil
 		},
@@ -115,14 +121,25 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// askKernel is what reading every socket's counters costs by itself.
-func askKernel(open []net.Conn) error {
-	for _, c := range open {
-		raw, err := c.(syscall.Conn).SyscallConn()
-		if err != nil {
-			return err
+// sockets are asked for their counters, which is the least that a collect of exact counts can cost.
+type sockets struct {
+	reader *tcpInfoReader
+	raws   []syscall.RawConn // made at the first ask of a round
+}
+
+func (s *sockets) ask(open []net.Conn) error {
+	if s.raws == nil {
+		s.reader = newTCPInfoReader()
+		for _, c := range open {
+			raw, err := c.(syscall.Conn).SyscallConn()
+			if err != nil {
+				return err
+			}
+			s.raws = append(s.raws, raw)
 		}
-		if err := readTCPInfo(raw); err != nil {
+	}
+	for _, raw := range s.raws {
+		if err := s.reader.read(raw); err != nil {
 			return err
 		}
 	}

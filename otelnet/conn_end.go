@@ -81,7 +81,7 @@ func (s *ConnStats) final(now int64) (l lastLook) {
 
 	state := tcpinfo.State(0)
 	if s.raw == nil {
-		s.look(nil)
+		s.look(nil, now)
 	} else {
 		rd := readers.Get().(*tcpinfo.Reader)
 		defer readers.Put(rd)
@@ -91,7 +91,7 @@ func (s *ConnStats) final(now int64) (l lastLook) {
 				// A reset that no call has met yet. It must be known before the bytes are counted.
 				s.noteFailure(rd.PendingError(s.raw))
 			}
-			s.takeKernel(&rd.Info)
+			s.takeKernel(&rd.Info, now)
 			s.foldKernel(&rd.Info)
 			l.kernel.take(&rd.Info)
 			if s.endpoint.io.kernel.closes.pass(now) {

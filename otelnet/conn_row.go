@@ -103,7 +103,7 @@ func (s *snapshot) info() ConnInfo {
 func (s *ConnStats) row(rd *tcpinfo.Reader, now int64) ConnInfo {
 	var v kernelView
 	s.mu.Lock()
-	if s.look(rd) {
+	if s.look(rd, now) {
 		v.take(&rd.Info)
 	}
 	r := s.currentRates(now)

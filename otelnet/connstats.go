@@ -134,7 +134,7 @@ func (s *ConnStats) refresh() {
 	defer readers.Put(rd)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.look(rd)
+	s.look(rd, sinceStart())
 }
 
 // has reports whether all of the flags are set.

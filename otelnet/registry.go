@@ -28,7 +28,9 @@ type shard struct {
 	_       [32]byte // keeps two shards' locks off one cache line
 }
 
-func shardOf(id uint64) *shard { return &registry.shards[id%numShards] }
+// shardOf keeps connections that were opened one after the other together: so the memory that a sweep walks through, the
+// kernel's too, is mostly in one piece.
+func shardOf(id uint64) *shard { return &registry.shards[id/sweepChunk%numShards] }
 
 // track gives s its ID and puts it in the table.
 func track(s *ConnStats) {
