@@ -294,3 +294,23 @@ func TestDelayEndsBetweenEvaluations(t *testing.T) {
 		}
 	})
 }
+
+// An alert that was told and goes on costs nothing, with a delay either.
+func TestDelayedAlertDoesNotAllocate(t *testing.T) {
+	cfg := oneRule(Rule{Metric: "m", Warn: Above(10)})
+	cfg.Notify = []Notify{{Notifier: NotifierFunc(func(context.Context, []Transition) error { return nil }), Delay: &Delay{Up: 10 * time.Second, Down: time.Minute}}}
+	sc := newScene(t, cfg)
+	at, rm := start, snapshot(gauge(values{"": 20}))
+	step := func() {
+		at = at.Add(10 * time.Second)
+		if err := sc.p.Evaluate(context.Background(), at, rm); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		step()
+	}
+	if got := testing.AllocsPerRun(100, step); got != 0 {
+		t.Errorf("an evaluation allocates %v times, want 0", got)
+	}
+}

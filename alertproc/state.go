@@ -48,15 +48,18 @@ type resolvedAlert struct {
 func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transition, bool) {
 	s := &inst.state
 	from, fromLevel := s.shown()
-	var before Alert
-	if from != StateInactive {
-		before = r.alert(inst)
-	}
+	was := *s
 	s.read = inst.read
 	r.levelsStep(inst, at, elapsed)
 	to, toLevel := s.shown()
 	if from == to && (fromLevel == toLevel || to != StateFiring) {
 		return Transition{}, false
+	}
+	var before Alert
+	if from != StateInactive {
+		old := *inst
+		old.state = was
+		before = r.alert(&old)
 	}
 	if from == StateInactive {
 		s.labels = r.alertLabels(inst, toLevel)
