@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -82,7 +83,7 @@ func measureCollector(ctx context.Context, program, root string, t tier, load *p
 		text, _ := os.ReadFile(log.Name())
 		return cost, fmt.Errorf("%w: %.500s", err, text)
 	}
-	sent, spent, took, err := traffic(ctx, addrs[0], cmd.Process.Pid, load, e)
+	sent, spent, took, err := traffic(ctx, addrs[0], "http://"+addrs[4]+"/metrics", cmd.Process.Pid, load, e)
 	if err != nil {
 		text, _ := os.ReadFile(log.Name())
 		return cost, fmt.Errorf("%w: %.500s", err, text)
@@ -99,9 +100,8 @@ func measureCollector(ctx context.Context, program, root string, t tier, load *p
 	return cost, nil
 }
 
-// traffic sends until the effort's time is over, and then waits until the Collector has passed everything on, which is when it uses
-// next to no CPU any more.
-func traffic(ctx context.Context, addr string, pid int, load *payload, e effort) (sent int64, spent, took time.Duration, err error) {
+// traffic sends until the effort's time is over, and then waits until the Collector has passed everything on.
+func traffic(ctx context.Context, addr, metricsURL string, pid int, load *payload, e effort) (sent int64, spent, took time.Duration, err error) {
 	conns := make([]*grpc.ClientConn, e.agents)
 	messages := make([][]byte, e.agents)
 	for i := range conns {
@@ -139,7 +139,7 @@ func traffic(ctx context.Context, addr string, pid int, load *payload, e effort)
 	if err := send(func() bool { return time.Now().After(warm) }); err != nil {
 		return 0, 0, 0, err
 	}
-	if err := idle(ctx, pid); err != nil {
+	if err := drained(ctx, metricsURL); err != nil {
 		return 0, 0, 0, err
 	}
 	before, begin := cpuOf(pid), time.Now()
@@ -147,7 +147,7 @@ func traffic(ctx context.Context, addr string, pid int, load *payload, e effort)
 		return 0, 0, 0, err
 	}
 	took = time.Since(begin)
-	if err := idle(ctx, pid); err != nil {
+	if err := drained(ctx, metricsURL); err != nil {
 		return 0, 0, 0, err
 	}
 	return sent, cpuOf(pid) - before, took, nil
@@ -162,19 +162,61 @@ func (raw) Name() string                       { return "proto" }
 
 var _ encoding.Codec = raw{}
 
-// idle waits until the process has used less than 5 % of a core over half a second.
-func idle(ctx context.Context, pid int) error {
+// drained waits until the Collector's queues are empty by its own account, and nothing of it was lost.
+func drained(ctx context.Context, metricsURL string) error {
 	for {
-		before := cpuOf(pid)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(500 * time.Millisecond):
+		sums, err := scrape(ctx, metricsURL)
+		if err != nil {
+			return err
 		}
-		if cpuOf(pid)-before < 25*time.Millisecond {
+		for _, lost := range []string{"otelcol_exporter_send_failed_metric_points", "otelcol_exporter_enqueue_failed_metric_points"} {
+			if n := sums[lost]; n > 0 {
+				return fmt.Errorf("the Collector lost points: %s is %v", lost, n)
+			}
+		}
+		if queued, known := sums["otelcol_exporter_queue_size"]; known && queued == 0 {
 			return nil
 		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the Collector's queues are not empty, but hold %v points: %w", sums["otelcol_exporter_queue_size"], ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
+}
+
+// scrape adds up the Collector's own numbers by name, without the ending _total.
+func scrape(ctx context.Context, url string) (map[string]float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	return sumsOf(string(text)), nil
+}
+
+func sumsOf(text string) map[string]float64 {
+	sums := map[string]float64{}
+	for line := range strings.Lines(text) {
+		name, rest, labelled := strings.Cut(line, "{")
+		if labelled {
+			_, rest, _ = strings.Cut(rest, "} ")
+		} else {
+			name, rest, _ = strings.Cut(line, " ")
+		}
+		if v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64); err == nil {
+			sums[strings.TrimSuffix(name, "_total")] += v
+		}
+	}
+	return sums
 }
 
 func healthy(ctx context.Context, url string) error {

@@ -117,3 +117,15 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestCollectorsOwnNumbers(t *testing.T) {
+	got := sumsOf(`# HELP otelcol_exporter_queue_size Current size
+otelcol_exporter_queue_size{exporter="a",data_type="metrics"} 3
+otelcol_exporter_queue_size{exporter="b"} 4
+otelcol_exporter_send_failed_metric_points_total{exporter="a"} 2
+plain 1.5
+`)
+	if got["otelcol_exporter_queue_size"] != 7 || got["otelcol_exporter_send_failed_metric_points"] != 2 || got["plain"] != 1.5 {
+		t.Errorf("got %v", got)
+	}
+}
