@@ -328,6 +328,17 @@ func differences(want, got *report.Report, prom bool) (out []string) {
 			number("p99 of the worst minute", w.P99, g.P99)
 		}
 	}
+	if len(want.Routes) != 1 || len(got.Routes) != 1 {
+		say("%d routes, the agent has %d; want one", len(got.Routes), len(want.Routes))
+	} else { // what a store adds up by itself has the samples at the range's ends as a whole
+		w, g := want.Routes[0], got.Routes[0]
+		for _, n := range [][2]report.Number{{w.Requests, g.Requests}, {w.FailedPart, g.FailedPart}, {w.P50, g.P50}, {w.P99, g.P99}, {w.PrevP99, g.PrevP99}} {
+			if math.Abs(float64(n[0]-n[1])) > 0.01*math.Abs(float64(n[0])) {
+				say("route %v, the agent has %v", g, w)
+				break
+			}
+		}
+	}
 	if len(want.Worst) != len(got.Worst) || len(want.Trends) != len(got.Trends) {
 		say("%d worst minutes and %d forecasts, the agent has %d and %d", len(got.Worst), len(got.Trends), len(want.Worst), len(want.Trends))
 	}

@@ -108,9 +108,13 @@ func (a *Alert) fires(from, until int64) bool {
 	return !a.Fired.IsZero() && a.Fired.UnixMilli() <= until && (a.Ended.IsZero() || a.Ended.UnixMilli() > from)
 }
 
-// inAlert is for how long any alert fired within the range, each moment once, and how many did.
-func (r *Report) inAlert() (seconds float64, n int) {
-	var spans []span
+// around is like fires, but from when the alert, which must have fired, was pending: what made it fire came before.
+func (a *Alert) around(from, until int64) bool {
+	return !a.Fired.IsZero() && a.Since.UnixMilli() <= until && (a.Ended.IsZero() || a.Ended.UnixMilli() > from)
+}
+
+// firing are the stretches in which any alert fired, apart from each other and ascending, in milliseconds.
+func (r *Report) firing() (spans []span, n int) {
 	for _, a := range r.Alerts {
 		if a.Fired.IsZero() || a.Firing == 0 {
 			continue
@@ -120,12 +124,22 @@ func (r *Report) inAlert() (seconds float64, n int) {
 		spans = append(spans, span{from, from + int64(float64(a.Firing)*1000)})
 	}
 	slices.SortFunc(spans, func(x, y span) int { return cmp.Compare(x.from, y.from) })
-	at := int64(math.MinInt64)
+	apart := spans[:0]
 	for _, s := range spans {
-		if from := max(at, s.from); s.until > from {
-			seconds += float64(s.until-from) / 1000
-			at = s.until
+		if k := len(apart); k > 0 && s.from <= apart[k-1].until {
+			apart[k-1].until = max(apart[k-1].until, s.until)
+			continue
 		}
+		apart = append(apart, s)
+	}
+	return apart, n
+}
+
+// inAlert is for how long any alert fired within the range, each moment once, and how many did.
+func (r *Report) inAlert() (seconds float64, n int) {
+	spans, n := r.firing()
+	for _, s := range spans {
+		seconds += float64(s.until-s.from) / 1000
 	}
 	return seconds, n
 }

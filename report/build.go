@@ -374,7 +374,7 @@ func (b *builder) sayWhatLacks() {
 	if r.Coverage.Share < wholeRange {
 		r.Partial = true
 		r.Missing = append([]string{fmt.Sprintf("samples cover %s of %s (%.0f %%); none %s",
-			humanSeconds(float64(r.Coverage.Covered)), humanSeconds(length), 100*float64(r.Coverage.Share), list(r.Coverage.Gaps, r.From))}, r.Missing...)
+			humanSeconds(float64(r.Coverage.Covered)), humanSeconds(length), 100*float64(r.Coverage.Share), r.list(r.Coverage.Gaps))}, r.Missing...)
 	}
 	if len(b.opt.Metrics) == 0 && b.requests == nil {
 		r.Missing = append(r.Missing, requestDuration+" is not there: no requests, error rate, latency and worst minutes")
@@ -386,7 +386,7 @@ func (b *builder) sayWhatLacks() {
 }
 
 // list names the first gaps.
-func list(gaps []Gap, day time.Time) string {
+func (r *Report) list(gaps []Gap) string {
 	text := ""
 	for i, g := range gaps {
 		if i == 3 {
@@ -395,16 +395,7 @@ func list(gaps []Gap, day time.Time) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += "from " + moment(g.From, day) + " to " + moment(g.Until, day)
+		text += "from " + r.moment(g.From) + " to " + r.moment(g.Until)
 	}
 	return text
-}
-
-// moment writes a time of day, with the date where it is another day's.
-func moment(t, day time.Time) string {
-	t = t.UTC()
-	if y, m, d := day.UTC().Date(); t.Year() == y && t.Month() == m && t.Day() == d {
-		return t.Format("15:04:05")
-	}
-	return t.Format("2006-01-02 15:04:05")
 }

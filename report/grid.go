@@ -57,6 +57,11 @@ func (g grid) minutes() grid {
 	return grid{from: g.start(), window: window, n: int((length + window - 1) / window), perPoint: 1}
 }
 
+// ranges are two windows: the range before, and the range.
+func (g grid) ranges() grid {
+	return grid{from: g.from, window: int64(g.half) * g.window, n: 2, half: 1, perPoint: 1}
+}
+
 func (g grid) start() int64               { return g.from + int64(g.half)*g.window } // of the range
 func (g grid) end() int64                 { return g.from + int64(g.n)*g.window }    //
 func (g grid) points() int                { return (g.n - g.half) / g.perPoint }     // in the range

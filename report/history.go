@@ -77,7 +77,11 @@ func (h *historySource) Read(ctx context.Context, m Metric, by []string, from, u
 	if len(by) == 1 && by[0] == AllAttributes {
 		sel.By, sel.Each = nil, true
 	}
-	res := h.store.Query(history.Query{Since: from, Until: until, Select: []history.Selector{sel}})
+	return h.query(history.Query{Since: from, Until: until, Select: []history.Selector{sel}}, m, add)
+}
+
+func (h *historySource) query(q history.Query, m Metric, add func(*Series)) error {
+	res := h.store.Query(q)
 	times := make([]int64, len(res.Times))
 	for i, t := range res.Times {
 		times[i] = t.UnixMilli()
@@ -90,10 +94,18 @@ func (h *historySource) Read(ctx context.Context, m Metric, by []string, from, u
 		s := Series{Attributes: sr.Attributes, Times: times, Values: sr.Values, Sums: sr.Sums, Bounds: sr.Bounds, Buckets: sr.Buckets}
 		if !res.Start.IsZero() {
 			s.Begin = res.Start.UnixMilli()
-		} else if len(times) > 0 {
-			s.Begin = times[0] // the first snapshot begins all increases
+		} else {
+			s.Begin = h.store.Stats().Oldest.UnixMilli() // the first snapshot begins all increases
 		}
 		add(&s)
 	}
 	return nil
+}
+
+// totals adds up in the store, so that an answer has a column or two for a stretch.
+func (h *historySource) totals(ctx context.Context, m Metric, by []string, from, until time.Time, add func(*Series)) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("report: %w", context.Cause(ctx))
+	}
+	return h.query(history.Query{Since: from, Until: until, Step: mostRange, Select: []history.Selector{{Metric: m.Name, By: by}}}, m, add)
 }

@@ -148,6 +148,39 @@ func TestPercentilesAreOfMergedBuckets(t *testing.T) {
 	}
 }
 
+// Routes are told apart: what failed on one is not seen in the other, now or before.
+func TestRoutes(t *testing.T) {
+	rec := newRecording(t, history.Config{})
+	pay, look := []uint64{0, 0, 0, 0}, []uint64{0, 0, 0, 0}
+	lost := []uint64{0, 0, 0, 0}
+	for i := range 241 {
+		look[0] += 10
+		pay[1]++
+		if i > 120 && i%2 == 0 { // in the range only
+			lost[2]++
+		}
+		const m = "http.server.request.duration"
+		method := attribute.String("http.request.method", "POST")
+		rec.histogram(m, 0, look, attribute.String("http.route", "/look"), method, attribute.Int("http.response.status_code", 200))
+		rec.histogram(m, 0, pay, attribute.String("http.route", "/pay"), method, attribute.Int("http.response.status_code", 200))
+		rec.histogram(m, 0, lost, attribute.String("http.route", "/pay"), method, attribute.String("error.type", "timeout"))
+		rec.at(noon.Add(time.Duration(i-240) * 5 * time.Second))
+	}
+	r := build(t, rec.source(), report.Options{Range: 10 * time.Minute})
+	if len(r.Routes) != 2 || r.Routes[0].Route != "/pay" || r.Routes[1].Route != "/look" || r.Routes[0].Method != "POST" {
+		t.Fatalf("got %+v, want /pay, where requests fail, before /look", r.Routes)
+	}
+	first, second := r.Routes[0], r.Routes[1]
+	near(t, "requests of /pay", first.Requests, 180./600, 1e-9)
+	near(t, "failed", first.Failed, 60, 1e-9)
+	near(t, "failed share", first.FailedPart, 60./180, 1e-9)
+	near(t, "failed share before", first.PrevFailedPart, 0, 0)
+	near(t, "p99", first.P99, 0.2+0.2*(0.99*180-120)/60, 1e-9)
+	near(t, "p99 before", first.PrevP99, 0.1+0.1*0.99, 1e-9)
+	near(t, "requests of /look", second.Requests, 2, 1e-9)
+	near(t, "failed of /look", second.Failed, 0, 0)
+}
+
 // An alert's stretch goes from pending over firing to the first sample without it; each level and label set has its own.
 func TestAlerts(t *testing.T) {
 	rec := newRecording(t, history.Config{})

@@ -49,7 +49,7 @@ type htmlPage struct {
 	NoAlerts             string
 	Alerts               []htmlAlert
 	WorstHead, WorstTail string
-	Worst                []htmlMinute
+	Worst, Routes        []htmlMinute
 	Summary, All         htmlTable
 	WindowText           string
 }
@@ -114,13 +114,25 @@ func (r *Report) writeHTML(w io.Writer) error {
 	p.WorstHead, p.WorstTail, _ = strings.Cut(r.worstTitle(), " (")
 	p.WorstTail = strings.TrimSuffix(p.WorstTail, ")")
 	for i := range r.Worst {
-		m := htmlMinute{At: r.worstTime(&r.Worst[i])}
-		for c, text := range worstCells(&r.Worst[i]) {
-			m.Cells = append(m.Cells, htmlCell{Number: text, Head: worstHeads[c].Head, Class: worstHeads[c].Class})
-		}
-		p.Worst = append(p.Worst, m)
+		p.Worst = append(p.Worst, lines(r.worstTime(&r.Worst[i]), worstHeads, worstCells(&r.Worst[i])))
+	}
+	for i := range r.Routes {
+		p.Routes = append(p.Routes, lines(r.Routes[i].name(), routeCells, r.Routes[i].cells()))
 	}
 	return t.Execute(w, p)
+}
+
+var routeCells = []htmlCell{
+	{Head: "requests"}, {Head: "failed"}, {Head: "failed"}, {Head: "before", Class: "c"}, {Head: "slow"}, {Head: "p50"}, {Head: "p99"}, {Head: "Δp99", Class: "c"},
+}
+
+// lines names the cells of a row.
+func lines(name string, heads []htmlCell, cells []string) htmlMinute {
+	m := htmlMinute{At: name}
+	for i, text := range cells {
+		m.Cells = append(m.Cells, htmlCell{Number: text, Head: heads[i].Head, Class: heads[i].Class})
+	}
+	return m
 }
 
 var worstHeads = []htmlCell{
@@ -255,14 +267,9 @@ func (r *Report) spark(row *Row, high float64) spark {
 		a := at(from)
 		return box{strconv.FormatFloat(a, 'f', 1, 64), strconv.FormatFloat(max(at(until)-a, 1), 'f', 1, 64)}
 	}
-	for i := range r.Alerts {
-		if a := &r.Alerts[i]; !a.Fired.IsZero() {
-			until := r.Until
-			if !a.Ended.IsZero() {
-				until = a.Ended
-			}
-			s.Alerts = append(s.Alerts, mark(a.Fired, until))
-		}
+	spans, _ := r.firing()
+	for _, f := range spans {
+		s.Alerts = append(s.Alerts, mark(time.UnixMilli(f.from), time.UnixMilli(f.until)))
 	}
 	for _, g := range r.Coverage.Gaps {
 		s.Gaps = append(s.Gaps, mark(g.From, g.Until))

@@ -61,6 +61,7 @@ type Report struct {
 	Rules    bool       `json:"rules"`             // whether the service has any rule, so that no alert means that all was well
 	Worst    []Minute   `json:"worst"`             // the worst stretches, the worst first
 	WorstLen Seconds    `json:"worstLength"`       // how long each of Worst is: a minute, a point in ranges of more than a day
+	Routes   []Route    `json:"routes,omitempty"`  // of HTTP requests, those with the most trouble first
 	Trends   []Forecast `json:"forecasts"`         // where the numbers support one
 	Partial  bool       `json:"partial,omitempty"` // less than nine tenths of the range is covered, or the source could not give all
 }
@@ -180,6 +181,20 @@ type Minute struct {
 	P99        Number    `json:"p99"`  // s
 	Alerts     []string  `json:"alerts,omitempty"`
 	FailedPart Number    `json:"failedShare"`
+}
+
+// Route is what a route of the service answered in the range.
+type Route struct {
+	Route          string `json:"route"`
+	Method         string `json:"method"`
+	Requests       Number `json:"requests"` // a second
+	Failed         Number `json:"failed"`
+	FailedPart     Number `json:"failedShare"`
+	PrevFailedPart Number `json:"previousFailedShare"`
+	Slow           Number `json:"slow"` // longer than the p99 of all routes in the range
+	P50            Number `json:"p50"`  // s
+	P99            Number `json:"p99"`  // s
+	PrevP99        Number `json:"previousP99"`
 }
 
 // Forecast is a straight line through a gauge's points that fits well enough to be drawn on. docs/report.md has the conditions.

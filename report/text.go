@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -57,6 +58,14 @@ func (r *Report) short(t time.Time) string {
 	return t.UTC().Format("15:04")
 }
 
+// moment writes a time of day, with the date where the range is longer than one.
+func (r *Report) moment(t time.Time) string {
+	if r.Until.Sub(r.From) <= 24*time.Hour {
+		return t.UTC().Format("15:04:05")
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
 // scope is the line under the title.
 func (r *Report) scope() string {
 	length := r.Until.Sub(r.From)
@@ -93,10 +102,10 @@ func (r *Report) coverageText() string {
 	switch gaps := r.Coverage.Gaps; len(gaps) {
 	case 0:
 	case 1:
-		text += fmt.Sprintf(", a gap of %s at %s", humanSeconds(gaps[0].Until.Sub(gaps[0].From).Seconds()), moment(gaps[0].From, r.From))
+		text += fmt.Sprintf(", a gap of %s at %s", humanSeconds(gaps[0].Until.Sub(gaps[0].From).Seconds()), r.moment(gaps[0].From))
 	default:
 		longest := slices.MaxFunc(gaps, func(a, b Gap) int { return int(a.Until.Sub(a.From) - b.Until.Sub(b.From)) })
-		text += fmt.Sprintf(", %d gaps, the longest of %s at %s", len(gaps), humanSeconds(longest.Until.Sub(longest.From).Seconds()), moment(longest.From, r.From))
+		text += fmt.Sprintf(", %d gaps, the longest of %s at %s", len(gaps), humanSeconds(longest.Until.Sub(longest.From).Seconds()), r.moment(longest.From))
 	}
 	return text
 }
@@ -147,6 +156,14 @@ func (r *Report) writeText(w io.Writer) error {
 	}
 	r.textAlerts(&b)
 	r.textWorst(&b)
+	if len(r.Routes) > 0 {
+		b.WriteString("\nRoutes (those with the most requests that failed or were slow first)\n")
+		rows := [][]string{append([]string{""}, routeHeads...)}
+		for i := range r.Routes {
+			rows = append(rows, append([]string{"  " + r.Routes[i].name()}, r.Routes[i].cells()...))
+		}
+		table(&b, rows, "lrrrrrrrr")
+	}
 	if len(r.Trends) > 0 {
 		b.WriteString("\nForecasts\n")
 		for _, f := range r.Trends {
@@ -195,7 +212,7 @@ func (r *Report) sinceText(a *Alert) string {
 	if a.Since.Before(r.From) {
 		return "before"
 	}
-	return moment(a.Since, r.From)
+	return r.moment(a.Since)
 }
 
 func (r *Report) firedText(a *Alert) string {
@@ -205,7 +222,7 @@ func (r *Report) firedText(a *Alert) string {
 	case a.Fired.Before(r.From):
 		return "before"
 	}
-	return moment(a.Fired, r.From)
+	return r.moment(a.Fired)
 }
 
 func (a *Alert) length() string {
@@ -239,6 +256,20 @@ func (r *Report) textWorst(b *bytes.Buffer) {
 	table(b, rows, "lrrrrrrl")
 }
 
+var routeHeads = []string{"requests", "failed", "", "before", "slow", "p50", "p99", "Δp99"}
+
+func (t *Route) name() string {
+	return strings.TrimSpace(t.Method + " " + cmp.Or(t.Route, "(no route)"))
+}
+
+func (t *Route) cells() []string {
+	return []string{
+		human(float64(t.Requests), "/s"), human(math.Round(float64(t.Failed)), ""), human(float64(t.FailedPart), "share"),
+		human(float64(t.PrevFailedPart), "share"), human(math.Round(float64(t.Slow)), ""),
+		human(float64(t.P50), "s"), human(float64(t.P99), "s"), changed(t.PrevP99, t.P99),
+	}
+}
+
 func (r *Report) worstTitle() string {
 	what := "minutes"
 	if r.WorstLen != 60 {
@@ -247,7 +278,7 @@ func (r *Report) worstTitle() string {
 	return "Worst " + what + " (most requests that failed, or took longer than the range's p99)"
 }
 
-func (r *Report) worstTime(m *Minute) string { return moment(m.From, r.From) }
+func (r *Report) worstTime(m *Minute) string { return r.moment(m.From) }
 
 func worstCells(m *Minute) []string {
 	return []string{

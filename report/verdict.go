@@ -53,7 +53,7 @@ func verdict(r *Report) (Level, string) {
 			from := r.pointTime(at)
 			text += fmt.Sprintf(", worst %s at %s", human(float64(row.Max), row.Unit), from.Format("15:04"))
 			for _, a := range r.Alerts {
-				if a.fires(from.UnixMilli(), from.Add(r.Point.Duration()).UnixMilli()) {
+				if a.around(from.UnixMilli(), from.Add(r.Point.Duration()).UnixMilli()) {
 					text += " during “" + a.Name + "”"
 					break
 				}
