@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	importLine = regexp.MustCompile(`^import (\{[^}]*\}) from "\./(\w+)\.js";$`)
+	importLine = regexp.MustCompile(`^import (\{(?: \w+,?)+ \}) from "\./(\w+)\.js";$`)
 	exportLine = regexp.MustCompile(`^export ((?:const|class|(?:async )?function\*?) (\w+).*)$`)
 )
 

@@ -14,6 +14,7 @@
 //	/api/stream             the same, one event for each snapshot (server-sent events)
 //	/api/connections        the connection table
 //	/report                 a stretch of time on one page, as HTML, text, JSON or CSV
+//	/captures/              captures: what was recorded when alerts fired, and what profiles and traces show; /api/captures the same
 //	/api/v1/alerts, /rules  alerts and rules in Prometheus' format
 //	/debug/pprof/           profiles and execution traces; nothing is registered on http.DefaultServeMux
 //	/metrics                where configured

@@ -162,6 +162,14 @@ func TestScripts(t *testing.T) {
 	write("page.test.mjs", string(test))
 	// Node takes .js for an older kind of module unless a package.json beside it says otherwise.
 	write("package.json", `{"type":"module"}`)
+	for _, name := range []string{"page.js", "capturepage.js"} {
+		write(name, get(t, s, "/page/"+name).body)
+		cmd := exec.CommandContext(t.Context(), node, "--check", name)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s as it is joined: %v\n%s", name, err, out)
+		}
+	}
 	cmd := exec.CommandContext(t.Context(), node, "page.test.mjs")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -7,7 +7,7 @@ import { getJSON } from "./live.js";
 import { merge } from "./merge.js";
 import { makePanels } from "./panels.js";
 import { shades, Signals } from "./signals.js";
-import { columns as fields } from "./table.js";
+import { columns } from "./table.js";
 
 // metrics draws the window of metrics; at is the capture's moment, which the crosshair rests on.
 export function metrics(file, at) {
@@ -34,9 +34,9 @@ export function metrics(file, at) {
       grid.hidden = true;
       return set(note, h.error ?? "There were no metrics yet.");
     }
-    const columns = new Columns();
-    columns.append(merge(h));
-    const from = h.times[0], to = Math.max(h.times.at(-1), at), signals = new Signals(columns, from, to, Math.max(10000, (to - from) / 60));
+    const store = new Columns();
+    store.append(merge(h));
+    const from = h.times[0], to = Math.max(h.times.at(-1), at), signals = new Signals(store, from, to, Math.max(10000, (to - from) / 60));
     signals.shades = shades(signals.spans());
     for (const p of panels) p.update(signals);
     set(note, `${clock(from)} to ${clock(to)}; the line is the moment of the capture, ${clock(at)}`);
@@ -55,7 +55,7 @@ export function connections(file) {
   const filter = el("input", { type: "search", placeholder: "filter: peer, name, route, state", "aria-label": "Filter connections", maxlength: "200" });
   let rows = [], total = 0, limit = most;
   const more = el("button", { type: "button", hidden: true, onclick: () => { limit = Infinity; show(); } }, "Show all");
-  const grid = new Grid({ root, title: "Connections", columns: fields, sort: "as recorded", sorted: show, tools: [filter, more] });
+  const grid = new Grid({ root, title: "Connections", columns, sort: "as recorded", sorted: show, tools: [filter, more] });
   filter.addEventListener("input", show);
   function show() {
     const text = filter.value.trim().toLowerCase();

@@ -6,6 +6,10 @@ import { getJSON } from "./live.js";
 
 const views = [["flamegraph", "Flame graph"], ["top", "Table"], ["peek", "Callers"]];
 const order = ["cpu", "mutex", "heap", "goroutine", "goroutineleak"];
+const numbers = [
+  ["own", "your code", "By the function itself and the libraries that it called: it was the innermost of the program's own code"],
+  ["flat", "itself", "By the function itself"], ["cum", "with calls", "With all that it called"],
+];
 const formats = { nanoseconds: (v) => seconds(v / 1e9), bytes, count };
 
 export class Profiles {
@@ -16,6 +20,7 @@ export class Profiles {
     this.kind = url.get("profile");
     this.choice = { view: url.get("view") ?? "flamegraph", si: url.get("si") ?? "", base: url.get("base") ?? "", label: url.get("label") ?? "" };
     this.asked = 0;
+    this.by = "own";
   }
 
   // show builds the section for the artefacts that are there, null if there are none.
@@ -34,6 +39,8 @@ export class Profiles {
     this.labels = choice("Only samples of", (label) => this.pick({ label }));
     this.note = el("p", { class: "note", role: "status" });
     this.body = el("tbody");
+    this.heads = numbers.map(([field, name, title]) => el("th", { scope: "col", class: "num", title },
+      el("button", { type: "button", onclick: () => this.sort(field) }, name)));
     this.save = el("a", { download: true }, "download the difference");
     // The answer has the same sandbox as a header; this one holds if that should fail.
     this.frame = el("iframe", { class: "pprof", sandbox: "allow-scripts", title: "pprof" });
@@ -43,7 +50,7 @@ export class Profiles {
     return el("section", { class: "card wide", id: "profiles", "aria-label": "Profiles" },
       el("div", { class: "bar" }, el("h2", {}, "Profiles"), this.kinds.root, el("span", { class: "grow" }), this.types.root, this.labels.root, this.bases.root),
       this.note, el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Functions, scrollable" }, el("table", { class: "top" },
-        el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Function"), ...["itself", "", "with calls", ""].map((t) => el("th", { scope: "col", class: "num" }, t)))), this.body)),
+        el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Function"), ...this.heads)), this.body)),
       el("div", { class: "bar" }, this.views.root, this.save, el("span", { class: "grow" }), el("span", { class: "hint" }, "made by pprof")), this.frame);
   }
 
@@ -88,10 +95,22 @@ export class Profiles {
     this.save.href = `${this.files}${artefact.file}/download?${this.query("base", "label")}`;
     const format = formats[s.unit] ?? count;
     this.say(this.sentence(s, format));
-    this.body.replaceChildren(...s.top.slice(0, 10).map((f) => line(f, s, format, Boolean(choice.base))));
+    Object.assign(this, { summary: s, format });
+    this.sort(this.by);
     const src = this.address(choice.view, this.query("si", "base", "label"));
     if (src !== this.frame.getAttribute("src")) this.frame.src = src;
     this.frame.title = `${views.find(([v]) => v === choice.view)?.[1] ?? choice.view} of the ${this.kind} profile, by pprof`;
+  }
+
+  // sort lists the functions with the most of a number.
+  sort(field) {
+    this.by = field;
+    this.heads.forEach((th, i) => {
+      if (numbers[i][0] === field) th.setAttribute("aria-sort", "descending");
+      else th.removeAttribute("aria-sort");
+    });
+    const { summary: s, format } = this, top = [...s.top].sort((a, b) => Math.abs(b[field]) - Math.abs(a[field])).slice(0, 10);
+    this.body.replaceChildren(...top.map((f) => line(f, s, format, Boolean(this.choice.base), field)));
   }
 
   // fillLabels offers what the samples can be told apart by: the routes of requests, if they carry them.
@@ -104,9 +123,9 @@ export class Profiles {
 
   sentence(s, format) {
     const over = s.seconds ? ` in ${seconds(s.seconds)}` : "";
-    if (!this.choice.base) return s.samples ? `${format(s.total)} of ${s.sampleType.replaceAll("_", " ")}${over}.` : `Nothing was sampled${over}.`;
+    if (!this.choice.base) return s.samples ? `${s.sampleType.replaceAll("_", " ")}: ${format(s.total)}${over}` : `Nothing was sampled${over}.`;
     const change = s.total >= 0 ? `${format(s.total)} more` : `${format(-s.total)} less`;
-    return `${change}${over} than the ${format(s.whole)} of what it is compared with. Functions with the largest change first.`;
+    return `${change}${over} than the ${format(s.whole)} of what it is compared with; the largest changes first`;
   }
 
   say(text) { set(this.note, text); }
@@ -125,15 +144,14 @@ export class Profiles {
   }
 }
 
-function line(f, s, format, difference) {
+function line(f, s, format, difference, field) {
   const signed = (v) => (difference && v > 0 ? "+" : v < 0 ? "−" : "") + format(Math.abs(v));
-  const share = (v) => (s.whole ? percent((v / s.whole) * 100) : "–");
-  const bar = el("i", { class: f.flat < 0 ? "less" : difference ? "more" : "" });
-  const most = Math.max(...s.top.map((t) => Math.abs(t.flat)), 1);
-  bar.style.width = `${(Math.abs(f.flat) / most) * 100}%`;
+  const share = (v) => (s.whole && v ? percent((v / s.whole) * 100) : "");
+  const bar = el("i", { class: f[field] < 0 ? "less" : difference ? "more" : "" });
+  const most = Math.max(...s.top.map((t) => Math.abs(t[field])), 1);
+  bar.style.width = `${(Math.abs(f[field]) / most) * 100}%`;
   return el("tr", {}, el("td", { class: "wrap", title: f.file }, el("code", {}, f.func), el("div", { class: "share" }, bar)),
-    el("td", { class: "num" }, signed(f.flat)), el("td", { class: "num dim" }, share(f.flat)),
-    el("td", { class: "num" }, signed(f.cum)), el("td", { class: "num dim" }, share(f.cum)));
+    ...numbers.map(([n]) => el("td", { class: "num" }, f[n] ? signed(f[n]) : "–", el("div", { class: "dim" }, share(f[n])))));
 }
 
 // segments is a row of buttons of which one is chosen.

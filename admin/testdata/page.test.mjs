@@ -5,6 +5,7 @@ import { quantile } from "./quantile.js";
 import { shades, Signals } from "./signals.js";
 import * as format from "./format.js";
 import { csv, overTime } from "./csv.js";
+import { merge } from "./merge.js";
 
 // The wanted numbers are worked out by hand from the rules of histogram_quantile.
 test("quantile", () => {
@@ -129,4 +130,18 @@ test("CSV over time begins with the range and leaves out lines without data", ()
   const signals = { times: [1000, 2000, 3500], from: 2000 };
   assert.equal(overTime(signals, [["in", [1, 2, null]], ["out", null], ["p99", [0.1, 0.25, 3]]]),
     "time,in,p99\r\n1970-01-01T00:00:02.000Z,2,0.25\r\n1970-01-01T00:00:03.500Z,,3\r\n");
+});
+
+test("histograms of a capture are merged for percentiles, and stay apart for counts", () => {
+  const one = (attributes, values, buckets, bounds = [1, 2]) => ({ metric: "h", unit: "s", kind: "histogram", attributes, values, bounds, buckets });
+  const h = merge({ start: null, times: [1000, 2000], gaps: [], series: [
+    one({ a: "x" }, [null, 3], [[0, 1], [], [0, 2]]), one({ a: "y" }, [4, 5], [[4, 0], [0, 5], []]), one({ a: "z" }, [1, 1], [[1, 1]], []), gauge([1, 2]),
+  ] });
+  assert.equal(h.series.length, 6);
+  const c = new Columns();
+  c.append(h);
+  assert.deepEqual(c.of("h", true)[0].buckets, [[4, 5], [0, 5], [0, 2]]);
+  assert.deepEqual(c.of("h").map((s) => s.attributes.a), ["x", "y", "z"]);
+  assert.deepEqual(new Signals(c, 0, 2000, 1000).rate(c.of("h").slice(0, 2)), [null, 8]);
+  assert.deepEqual(new Signals(c, 0, 2000, 1000).percentiles("h", [0.5]), [[null, 1.6]]);
 });

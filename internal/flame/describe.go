@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/google/pprof/profile"
+
+	"github.com/otelnet/agent/internal/gofunc"
 )
 
 const (
@@ -34,12 +36,13 @@ type Type struct {
 	Unit string `json:"unit"`
 }
 
-// Function is what a function has: Flat by itself, Cum with all that it called. Both are negative where a difference is.
+// Function is what a function has. The base of a comparison counts negative.
 type Function struct {
 	Func string `json:"func"`
 	File string `json:"file"`
-	Flat int64  `json:"flat"`
-	Cum  int64  `json:"cum"`
+	Own  int64  `json:"own"`  // by itself and in the libraries that it called: it was the innermost of the program's own code
+	Flat int64  `json:"flat"` // by itself
+	Cum  int64  `json:"cum"`  // with all that it called
 }
 
 // Choices are the values of a label, those with the most first.
@@ -74,16 +77,31 @@ func Describe(p, base *profile.Profile, sampleType string) (*Summary, error) {
 		s.Whole = -tally(found, base, i, -1)
 		s.Total -= s.Whole
 	}
+	s.Top = top(found)
+	return s, nil
+}
+
+// top gives the functions with the most of each number, by Own.
+func top(found map[string]*Function) []Function {
+	all := []Function{}
 	for _, f := range found {
 		if f.Flat != 0 || f.Cum != 0 {
-			s.Top = append(s.Top, *f)
+			all = append(all, *f)
 		}
 	}
-	slices.SortFunc(s.Top, func(a, b Function) int {
-		return cmp.Or(cmp.Compare(abs(b.Flat), abs(a.Flat)), cmp.Compare(abs(b.Cum), abs(a.Cum)), cmp.Compare(a.Func, b.Func))
-	})
-	s.Top = s.Top[:min(len(s.Top), maxFunctions)]
-	return s, nil
+	numbers := []func(Function) int64{
+		func(f Function) int64 { return f.Cum }, func(f Function) int64 { return f.Flat }, func(f Function) int64 { return f.Own },
+	}
+	keep := make(map[string]bool)
+	for _, number := range numbers {
+		slices.SortFunc(all, func(a, b Function) int {
+			return cmp.Or(cmp.Compare(abs(number(b)), abs(number(a))), cmp.Compare(abs(b.Flat), abs(a.Flat)), cmp.Compare(abs(b.Cum), abs(a.Cum)), cmp.Compare(a.Func, b.Func))
+		})
+		for _, f := range all[:min(len(all), maxFunctions)] {
+			keep[f.Func] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(f Function) bool { return !keep[f.Func] })
 }
 
 // tally adds the samples to the functions, times sign, and returns their total, times sign.
@@ -92,7 +110,7 @@ func tally(found map[string]*Function, p *profile.Profile, index int, sign int64
 		v := s.Value[index] * sign
 		total += v
 		seen := make(map[string]bool)
-		leaf := true
+		leaf, owned := true, false
 		for _, loc := range s.Location {
 			for _, line := range loc.Line {
 				if line.Function == nil {
@@ -107,6 +125,10 @@ func tally(found map[string]*Function, p *profile.Profile, index int, sign int64
 				if leaf {
 					f.Flat += v
 					leaf = false
+				}
+				if !owned && gofunc.Own(name) {
+					f.Own += v
+					owned = true
 				}
 				if !seen[name] { // a function that calls itself counts once
 					seen[name] = true

@@ -56,7 +56,8 @@ func made(seconds int64, stacks map[string]int64) *profile.Profile {
 
 func stacks() *profile.Profile {
 	return made(5, map[string]int64{
-		"main > serve > hash @ /a": 600_000_000, "main > serve > parse @ /b": 300_000_000, "main > " + hostile + " @ " + hostile: 100_000_000,
+		"main.main > net/http.serve > main.hash > runtime.memmove @ /a": 600_000_000, "main.main > net/http.serve > main.parse @ /b": 300_000_000,
+		"main.main > main." + hostile + " @ " + hostile: 100_000_000,
 	})
 }
 
@@ -141,8 +142,8 @@ func TestPageWithForeignScriptIsRefused(t *testing.T) {
 }
 
 func TestDifference(t *testing.T) {
-	quiet := made(10, map[string]int64{"main > serve > hash": 400_000_000, "main > serve > idle": 200_000_000})
-	p := made(5, map[string]int64{"main > serve > hash": 700_000_000})
+	quiet := made(10, map[string]int64{"main.main > net/http.serve > main.hash": 400_000_000, "main.main > net/http.serve > main.idle": 200_000_000})
+	p := made(5, map[string]int64{"main.main > net/http.serve > main.hash": 700_000_000})
 	MatchTime(p, quiet)
 	got, err := Describe(p, quiet, "")
 	if err != nil {
@@ -150,10 +151,10 @@ func TestDifference(t *testing.T) {
 	}
 	// In 5 s of quiet times hash takes 0.2 s and idle 0.1 s.
 	want := []Function{
-		{Func: "hash", File: "hash.go", Flat: 500_000_000, Cum: 500_000_000},
-		{Func: "idle", File: "idle.go", Flat: -100_000_000, Cum: -100_000_000},
-		{Func: "main", File: "main.go", Cum: 400_000_000},
-		{Func: "serve", File: "serve.go", Cum: 400_000_000},
+		{Func: "main.hash", File: "main.hash.go", Own: 500_000_000, Flat: 500_000_000, Cum: 500_000_000},
+		{Func: "main.idle", File: "main.idle.go", Own: -100_000_000, Flat: -100_000_000, Cum: -100_000_000},
+		{Func: "main.main", File: "main.main.go", Cum: 400_000_000},
+		{Func: "net/http.serve", File: "net/http.serve.go", Cum: 400_000_000},
 	}
 	if diff := cmp.Diff(want, got.Top); diff != "" || got.Total != 400_000_000 || got.Whole != 300_000_000 {
 		t.Errorf("total %d of %d (-want +got):\n%s", got.Total, got.Whole, diff)
@@ -178,7 +179,12 @@ func TestDescribe(t *testing.T) {
 	want := &Summary{
 		SampleTypes: []Type{{"samples", "count"}, {"cpu", "nanoseconds"}}, SampleType: "samples", Unit: "count", Seconds: 5, Samples: 3,
 		Total: 100, Whole: 100, Top: []Function{
-			{"hash", "hash.go", 60, 60}, {"parse", "parse.go", 30, 30}, {hostile, hostile + ".go", 10, 10}, {"main", "main.go", 0, 100}, {"serve", "serve.go", 0, 90},
+			{"main.hash", "main.hash.go", 60, 0, 60},
+			{"main.parse", "main.parse.go", 30, 30, 30},
+			{"main." + hostile, "main." + hostile + ".go", 10, 10, 10},
+			{"runtime.memmove", "runtime.memmove.go", 0, 60, 60},
+			{"main.main", "main.main.go", 0, 0, 100},
+			{"net/http.serve", "net/http.serve.go", 0, 0, 90},
 		},
 		Labels: []Choices{{"http.route", []string{"/a", "/b", hostile}}},
 	}

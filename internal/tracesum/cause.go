@@ -100,13 +100,24 @@ func causeOf(reason string, s *site) string {
 	if cause == causeMutex && within(s, 3, waitGroup) {
 		return causeWaitGroup
 	}
-	if within(s, maxFrames, idle) {
+	if within(s, maxFrames, idle) || betweenRequests(s) {
 		return causeIdle
 	}
 	if cause == causeSelect && within(s, 6, remote) {
 		return causeNetwork
 	}
 	return cause
+}
+
+// betweenRequests tells the wait of net/http's server for the next request on a connection. It is made like any read, from within the
+// function that serves the connection.
+func betweenRequests(s *site) bool {
+	for i := range len(s.frames) - 1 {
+		if s.frames[i].Func == "bufio.(*Reader).Peek" && s.frames[i+1].Func == "net/http.(*conn).serve" {
+			return true
+		}
+	}
+	return false
 }
 
 func indexPrefix(function string) int {

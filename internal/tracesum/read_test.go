@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"runtime/trace"
 	"slices"
@@ -412,14 +414,50 @@ func TestSpread(t *testing.T) {
 }
 
 func TestCaller(t *testing.T) {
-	for function, want := range map[string]bool{
-		"net/http.(*conn).serve": true, "time.Sleep": true, "runtime.main": true, "go/ast.Walk": true, "aeshashbody": true,
-		"main.main": false, "github.com/otelnet/agent/otelnet.Listen": false, "go.opentelemetry.io/otel.Tracer": false, "shop/cart.Add": false,
-		"slices.SortFunc[go.shape.[]github.com/a/b.T]": true, "golang.org/x/net/http2.(*serverConn).serve": false,
+	for want, stack := range map[string][]string{
+		"main.f":                      {"internal/poll.(*FD).Read", "net/http.(*body).Read", "main.f", "main.g"},
+		"net/http.(*persistConn).run": {"runtime.selectgo", "net/http.(*persistConn).run"},
+		"runtime.gopark":              {"runtime.gopark", "sync.runtime_Semacquire"},
 	} {
-		if got := standard(function); got != want {
-			t.Errorf("%s: got %v, want %v", function, got, want)
+		var frames []Frame
+		for _, f := range stack {
+			frames = append(frames, Frame{Func: f})
 		}
+		if got := caller(frames); got != want {
+			t.Errorf("%v: got %s, want %s", stack, got, want)
+		}
+	}
+}
+
+// The server's wait for the next request is told from a handler's wait for the body.
+func TestBetweenRequests(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	say := func(text string) {
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(nap)
+	}
+	sum := read(t, record(t, func() {
+		say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+		say("body")
+		say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	}))
+	if got := sum.cause(t, causeNetwork); !about(got.Max, nap) || got.Count != 1 {
+		t.Errorf("network: got %+v, want the wait for the body alone", got)
+	}
+	if got := sum.cause(t, causeIdle); !about(got.Max, nap) {
+		t.Errorf("waiting for work: got %+v, want the wait for the second request", got)
 	}
 }
 

@@ -2,9 +2,10 @@ package tracesum
 
 import (
 	"strconv"
-	"strings"
 
 	"golang.org/x/exp/trace"
+
+	"github.com/otelnet/agent/internal/gofunc"
 )
 
 const (
@@ -95,31 +96,15 @@ func (s *sites) intern(stack trace.Stack) *site {
 	return found
 }
 
-// caller is the first function that is not of the standard library, which is where a reader looks first; the top one if there is none.
+// caller is the first function of the program's own code, which is where a reader looks first; of a stack without any, the first one
+// that says more than that something is read or waited for.
 func caller(frames []Frame) string {
-	for _, f := range frames {
-		if !standard(f.Func) {
-			return f.Func
+	for _, tell := range []func(string) bool{gofunc.Own, func(f string) bool { return !gofunc.Plumbing(f) }} {
+		for _, f := range frames {
+			if tell(f.Func) {
+				return f.Func
+			}
 		}
 	}
 	return frames[0].Func
 }
-
-// standard tells by the first element of the import path, for module paths need not have a dot.
-func standard(function string) bool {
-	i := strings.IndexAny(function, "/.")
-	if i < 0 {
-		return true // the runtime's assembly
-	}
-	return library[function[:i]] && (function[:i] != "go" || function[i] == '/') // there is go/ast, but no package go
-}
-
-var library = func() map[string]bool {
-	roots := make(map[string]bool)
-	for root := range strings.FieldsSeq(`archive bufio bytes cmp compress container context crypto database debug embed encoding errors
-		expvar flag fmt go hash html image index internal io iter log maps math mime net os path plugin reflect regexp runtime simd slices
-		sort strconv strings structs sync syscall testing text time type unicode unique unsafe vendor weak`) {
-		roots[root] = true
-	}
-	return roots
-}()

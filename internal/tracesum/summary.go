@@ -57,7 +57,7 @@ type Site struct {
 	Count  int64   `json:"count"`
 	Total  float64 `json:"total"`
 	Max    float64 `json:"max"`
-	Caller string  `json:"caller"` // the first function from the top that is not of the standard library
+	Caller string  `json:"caller"` // the first function from the top that is of the program's own code
 	Stack  []Frame `json:"stack"`
 }
 
