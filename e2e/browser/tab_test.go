@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -73,7 +74,7 @@ func (p *tab) hear(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		p.asked = append(p.asked, e.Request.URL)
-		if !strings.HasPrefix(e.Request.URL, p.open+"/") {
+		if !strings.HasPrefix(e.Request.URL, p.open+"/") && !strings.HasPrefix(e.Request.URL, "data:") {
 			p.faults = append(p.faults, "a request left the origin: "+e.Request.URL)
 		}
 	case *network.EventLoadingFinished:
@@ -253,4 +254,14 @@ func call[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromed
 func awaited(p *runtime.EvaluateParams) {
 	yes := true
 	p.AwaitPromise = &yes
+}
+
+// clickAt presses and releases the mouse at a point of the window.
+func clickAt(x, y float64) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		return chromedp.Do(ctx,
+			chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y),
+			chromedp.MouseEvent(input.DispatchMouseEventTypeMousePressed, x, y, chromedp.ButtonLeft, chromedp.ClickCount(1)),
+			chromedp.MouseEvent(input.DispatchMouseEventTypeMouseReleased, x, y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	})
 }
