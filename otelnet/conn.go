@@ -106,6 +106,9 @@ func (s *ConnStats) open(ep *endpoint, addrs addresses) {
 	s.endpoint, s.addrs = ep, addrs
 	s.opened = sinceStart()
 	s.kind = kindOf(s.localAddr())
+	if ep.key.side == SideServer {
+		s.flags.Store(flagAwaits)
+	}
 	if s.raw != nil {
 		ep.io.kernel.known.Store(true)
 	}
@@ -140,7 +143,7 @@ func (s *ConnStats) writeDone(n int, err error) {
 
 // readEnded and writeEnded follow each call whose bytes the kernel counts. They are small enough to be inlined.
 func (s *ConnStats) readEnded(err error) {
-	if err != nil || s.flags.Load()&flagsSlow != 0 {
+	if err != nil || s.flags.Load()&flagsSlowRead != 0 {
 		s.afterRead(err)
 	}
 }

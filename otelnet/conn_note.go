@@ -3,6 +3,7 @@ package otelnet
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"time"
@@ -16,6 +17,10 @@ func (s *ConnStats) afterRead(err error) {
 	if op, ok := err.(*net.OpError); ok && op.Err == os.ErrDeadlineExceeded &&
 		s.flags.Load()&(flagAborting|flagFinal) == flagAborting {
 		return // once for each request of an HTTP/1 server; see afterWrite
+	}
+	if err == nil && s.flags.Load()&flagAwaits != 0 {
+		s.flags.And(^flagAwaits)
+		s.firstByte.Store(uint32(min(max(1, (sinceStart()-s.opened)/1000), math.MaxUint32)))
 	}
 	if err == io.EOF {
 		if !s.has(flagCloseRead) {

@@ -42,6 +42,7 @@ type snapshot struct {
 	sent       uint64
 	requests   uint64
 	errors     uint32
+	firstByte  uint32 // microseconds
 	tlsVersion uint16
 	protocol   uint16
 	kind       connKind
@@ -61,6 +62,7 @@ func (s *ConnStats) snapshot(at int64, v *kernelView) snapshot {
 		sent:       s.sent.Load(),
 		requests:   s.requests.Load(),
 		errors:     s.failed.Load(),
+		firstByte:  s.firstByte.Load(),
 		tlsVersion: uint16(s.tlsVersion.Load()),
 		protocol:   uint16(s.protocol.Load()),
 		kind:       s.kind,
@@ -88,6 +90,7 @@ func (s *snapshot) info() ConnInfo {
 		Retransmits:   uint64(s.kernel.retransmits),
 		UnsentBytes:   s.kernel.unsent,
 	}
+	row.FirstByteSeconds = (time.Duration(s.firstByte) * time.Microsecond).Seconds()
 	active := s.opened
 	if s.lastActive != 0 {
 		row.LastActive, active = atTime(s.lastActive), s.lastActive

@@ -592,3 +592,36 @@ func TestNoteDeadline(t *testing.T) {
 		}
 	}
 }
+
+// The wait for the first byte is that of the first one alone, and of accepted connections, whoever counts their bytes.
+func TestFirstByteWait(t *testing.T) {
+	for name, mode := range map[string]counting{"kernel": countBest, "calls": countByCalls} {
+		t.Run(name, func(t *testing.T) {
+			ln := listen(t, newMeter(t).option())
+			ln.(*tcpListener).mode = mode
+			before := time.Now()
+			server, client := pair(t, ln)
+			s := statsOf(server)
+			io.WriteString(server, "hello")
+			if got := s.FirstByteWait(); got != 0 {
+				t.Errorf("before any byte: got %v, want 0", got)
+			}
+			const pause = 20 * time.Millisecond
+			time.Sleep(pause)
+			io.WriteString(client, "a")
+			if _, err := server.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.FirstByteWait(); got < pause || got > time.Since(before) {
+				t.Errorf("got %v, want %v at least and %v at most", got, pause, time.Since(before))
+			}
+			first := s.FirstByteWait()
+			time.Sleep(pause)
+			io.WriteString(client, "c")
+			server.Read(make([]byte, 1))
+			if got := s.FirstByteWait(); got != first {
+				t.Errorf("after another byte: got %v, want %v still", got, first)
+			}
+		})
+	}
+}

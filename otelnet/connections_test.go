@@ -27,7 +27,7 @@ func TestConnectionsRows(t *testing.T) {
 			t.Fatalf("got %d rows, want 1", len(rows))
 		}
 		if diff := cmp.Diff(want, rows[0], cmpopts.IgnoreFields(ConnInfo{}, "Opened", "Closed", "LastActive",
-			"AgeSeconds", "IdleSeconds", "RTTSeconds", "MinRTTSeconds", "ReceiveRate", "SendRate")); diff != "" {
+			"AgeSeconds", "IdleSeconds", "FirstByteSeconds", "RTTSeconds", "MinRTTSeconds", "ReceiveRate", "SendRate")); diff != "" {
 			t.Errorf("row (-want +got):\n%s", diff)
 		}
 		if rows[0].Opened.IsZero() || (rows[0].State == "closed") == rows[0].Closed.IsZero() {

@@ -29,6 +29,7 @@ type ConnStats struct {
 	inFlight   atomic.Int32 // beside the one that serving is
 	requests   atomic.Uint64
 	failed     atomic.Uint32
+	firstByte  atomic.Uint32 // microseconds from the accept to the peer's first byte, at least 1; 0 before that
 	route      atomic.Pointer[string]
 	serving    atomic.Pointer[response]  // the request that an HTTP/1 server's connection carries now
 	lastActive atomic.Int64              // nanoseconds since processStart; 0 for never
@@ -64,7 +65,7 @@ func (s *ConnStats) peerAddr() net.Addr {
 	return s.addrs.RemoteAddr()
 }
 
-// Flags of a connection. All but timedOut are set once and stay.
+// Flags of a connection. All but aborting, timedOut and awaits are set once and stay.
 const (
 	flagClosed     uint32 = 1 << iota // Close was called
 	flagFinal                         // the last fold is done; calls that were still under way fold for themselves
@@ -77,10 +78,14 @@ const (
 	flagHTTPClient                    // carries requests of an HTTP client
 	flagUpgraded                      // a handler took the connection over
 	flagPacket                        // a packet socket, which is no connection
+	flagAwaits                        // accepted, and no byte has come yet
 )
 
-// flagsSlow are those for which a successful call has to leave its shortest path.
-const flagsSlow = flagFinal | flagTimedOut
+// flagsSlow are those for which a successful call has to leave its shortest path, flagsSlowRead those of a Read.
+const (
+	flagsSlow     = flagFinal | flagTimedOut
+	flagsSlowRead = flagsSlow | flagAwaits
+)
 
 // processStart is the origin of all times kept as integers; differences are monotonic.
 var processStart = time.Now()
@@ -115,6 +120,12 @@ func (s *ConnStats) Requests() uint64 { return s.requests.Load() }
 
 // Errors returns how many of the requests failed: a status of 500 or more, or a panic.
 func (s *ConnStats) Errors() uint64 { return uint64(s.failed.Load()) }
+
+// FirstByteWait returns how long the peer took after the accept to send its first byte: of a request, or of its TLS
+// handshake. It is 0 before that byte has been read, and for connections that were dialled.
+func (s *ConnStats) FirstByteWait() time.Duration {
+	return time.Duration(s.firstByte.Load()) * time.Microsecond
+}
 
 // InFlight returns how many HTTP requests the connection carries now: 0 or 1 with HTTP/1.
 func (s *ConnStats) InFlight() int {

@@ -38,6 +38,10 @@ type ConnInfo struct {
 	AgeSeconds  float64 `json:"ageSeconds"`  // since it was opened, until its close
 	IdleSeconds float64 `json:"idleSeconds"` // since LastActive, or since it was opened if there was nothing; until its close
 
+	// How long the peer took after the accept to send its first byte, of a request or of its TLS handshake. 0 before that
+	// byte has been read, and for dialled ones.
+	FirstByteSeconds float64 `json:"firstByteSeconds,omitempty"`
+
 	// Per second since the last collection, or within a second after one, between the two last. 0 for closed ones.
 	ReceiveRate float64 `json:"receiveRate,omitempty"` // bytes
 	SendRate    float64 `json:"sendRate,omitempty"`    // bytes
