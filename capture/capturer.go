@@ -22,6 +22,7 @@ type Capturer struct {
 	cpu      *broker
 	recorder *recorder
 	pressure *pressure // the running capture's
+	unwatch  func()    // ends the sampling of locks
 	meters   *meters
 	process  Process
 
@@ -68,7 +69,7 @@ func New(cfg Config) (*Capturer, error) {
 		dir.close()
 		return nil, err
 	}
-	c.pressure = openPressure()
+	c.pressure, c.unwatch = openPressure(), watchLocks()
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	if cfg.FlightRecorder {
 		c.recorder = newRecorder(cfg.TraceWindow, cfg.TraceBytes)
@@ -188,6 +189,7 @@ func (c *Capturer) Shutdown(ctx context.Context) error {
 		c.wg.Wait()
 		if first {
 			c.recorder.stop()
+			c.unwatch()
 			c.pressure.close()
 			c.store.close()
 		}

@@ -70,7 +70,12 @@ func (p *pressure) begin() {
 }
 
 // measured says how much longer begin must lie back for cpu to be worth asking.
-func (p *pressure) measured() time.Duration { return measureAtLeast - time.Since(p.at) }
+func (p *pressure) measured() time.Duration {
+	if _, ok := p.cpuQuota(); !ok {
+		return 0
+	}
+	return measureAtLeast - time.Since(p.at)
+}
 
 // cpu says why the process has no CPU time to spare, "" if it has. Without a quota it has: there is none to run into.
 func (p *pressure) cpu() string {

@@ -63,7 +63,6 @@ func (s *store) scan(now time.Time) ([]Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture: read the directory: %w", err)
 	}
-	slices.Sort(names) // by time
 	var all []Manifest
 	for _, name := range names {
 		if !idForm.MatchString(name) {
@@ -78,6 +77,7 @@ func (s *store) scan(now time.Time) ([]Manifest, error) {
 			_ = s.remove(name) // if it stays, the next process finds it again
 		}
 	}
+	slices.SortStableFunc(all, func(a, b Manifest) int { return a.At.Compare(b.At) })
 	return all, nil
 }
 
