@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -58,7 +59,9 @@ func start(t *testing.T, cfg Config) *Capturer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := c.Shutdown(t.Context()); err != nil && !errors.Is(err, t.Context().Err()) {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // the test's has ended
+		defer cancel()
+		if err := c.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 	})

@@ -66,11 +66,11 @@ func (r *recording) writeConnections(_ context.Context, w io.Writer) error {
 		}
 	}
 	rank := func(c *otelnet.ConnInfo) int {
-		switch c.State {
-		case "active":
-			return 0
-		case "closed":
+		switch {
+		case c.State == "closed":
 			return 2
+		case c.State == "active" && c.Transport != "udp": // whose socket is always active, and is no connection
+			return 0
 		default:
 			return 1
 		}

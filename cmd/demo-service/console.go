@@ -43,6 +43,7 @@ type scene struct {
 	token             bool   // the page asks for one
 	load              int
 	incident          time.Duration // from now; negative for never
+	captures          string        // where they stay; "" if they go with the demo
 }
 
 // introduce says what runs where and what to try.
@@ -91,7 +92,12 @@ func (c *console) introduce(s scene) {
 	if s.incident >= 0 {
 		fmt.Fprintf(&b, "An incident begins in %s. ", s.incident.Round(time.Second))
 	}
-	b.WriteString("Ctrl-C ends it.\n\n")
+	b.WriteString("Ctrl-C ends it.")
+	if s.captures != "" {
+		b.WriteString(" Captures stay in " + s.captures + ".\n\n")
+	} else {
+		b.WriteString("\n  What alerts capture goes with it; -captures DIR keeps it.\n\n")
+	}
 	c.write(b.String())
 }
 
@@ -109,10 +115,14 @@ func (c *console) Notify(_ context.Context, changes []alertproc.Transition) erro
 	for _, t := range changes {
 		word, text := describe(t)
 		if c.json {
-			c.logger.Info("alert "+word, "alert", t.Alert.Rule, "severity", t.Alert.Severity, "value", t.Alert.Value, "reason", text)
+			c.logger.Info("alert "+word, "alert", t.Alert.Rule, "severity", t.Alert.Severity, "value", t.Alert.Value, "reason", text,
+				"capture", t.Alert.Evidence.String())
 			continue
 		}
 		c.write(fmt.Sprintf("%s  %-15s %-9s %s\n", c.clock(t.At), t.Alert.Rule, word, text))
+		if where := t.Alert.Evidence.String(); where != "" && t.To == alertproc.StateFiring {
+			c.write(fmt.Sprintf("%s  %-15s %-9s %s\n", c.clock(t.At), t.Alert.Rule, "evidence", where))
+		}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 const (
 	echoIdle  = 30 * time.Second // a TCP peer that is silent for so long is let go
 	echoConns = 256              // at once; further ones wait in the kernel's accept queue
+	echoQueue = 32               // how many can wait there, where the system lets that be said
 )
 
 // echoServer sends back what it gets, over TCP and UDP.
@@ -25,12 +26,19 @@ type echoServer struct {
 	conns  map[net.Conn]struct{}
 	wg     sync.WaitGroup
 	slots  chan struct{}
+	gate   sync.RWMutex // held while the server accepts nobody
 }
 
 // listenEcho opens TCP and UDP on the same port. With port 0 the two may differ.
 func listenEcho(addr string) (*echoServer, error) {
-	ln, err := otelnet.Listen("tcp", addr, otelnet.WithName("echo"))
+	plain, err := net.Listen("tcp", addr)
 	if err != nil {
+		return nil, err
+	}
+	shortenQueue(plain, echoQueue)
+	ln, err := otelnet.NewListener(plain, otelnet.WithName("echo"))
+	if err != nil {
+		plain.Close()
 		return nil, err
 	}
 	inner, err := net.ListenPacket("udp", addr)
@@ -49,7 +57,7 @@ func listenEcho(addr string) (*echoServer, error) {
 
 func (s *echoServer) serveTCP() error {
 	for {
-		s.slots <- struct{}{}
+		s.admit()
 		c, err := s.tcp.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
@@ -65,6 +73,24 @@ func (s *echoServer) serveTCP() error {
 			defer s.remove(c)
 			echo(c)
 		}()
+	}
+}
+
+// admit waits until one more connection can be taken.
+func (s *echoServer) admit() {
+	s.slots <- struct{}{}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+}
+
+// stall keeps the server from accepting, until it is called with false. A nil server is none that could.
+func (s *echoServer) stall(on bool) {
+	switch {
+	case s == nil:
+	case on:
+		s.gate.Lock()
+	default:
+		s.gate.Unlock()
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// When an incident is staged.
+// When an incident is staged. Beside these, -incident takes the name of one, to come as with auto.
 const (
 	incidentAuto = "auto" // after timing.incidentAfter
 	incidentOff  = "off"
@@ -30,7 +30,8 @@ type settings struct {
 	admin    string // "": no page
 	rules    string // a file; "": the embedded rules
 	incident string
-	load     int // requests/s
+	captures string // a directory; "": one of the demo's own, removed at the end
+	load     int    // requests/s
 	duration time.Duration
 	json     bool
 
@@ -50,8 +51,10 @@ func parseFlags(args []string, stderr io.Writer) (settings, error) {
 	fs.StringVar(&s.rules, "rules", os.Getenv("OTELNET_RULES"), "read alert rules from `file` instead of the built-in ones")
 	fs.IntVar(&s.load, "load", 50, "generate this many `requests` per second; 0 for none")
 	fs.DurationVar(&s.duration, "for", 0, "end after this `duration`, such as 90s; 0 for never")
-	fs.Func("incident", "stage an incident: `when` is auto (after half a minute), now or off (default auto)",
-		oneOf(&s.incident, incidentAuto, incidentOff, incidentNow))
+	fs.Func("incident", "stage an incident: `what` is auto (a lost cache, after half a minute), now (the same at once), off, or after half a minute "+
+		listed(incidentNames())+" (default auto)",
+		oneOf(&s.incident, append([]string{incidentAuto, incidentOff, incidentNow}, incidentNames()...)...))
+	fs.StringVar(&s.captures, "captures", os.Getenv("OTELNET_CAPTURE_DIR"), "keep captures in this `directory`; without it they are kept until the program ends")
 	format := "text"
 	fs.Func("log", "print in this `format`: text or json (default text)", oneOf(&format, "text", "json"))
 	fs.Usage = func() {

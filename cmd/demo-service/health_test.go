@@ -9,7 +9,7 @@ import (
 )
 
 func TestHealth(t *testing.T) {
-	srv := httptest.NewServer(routes(&database{}))
+	srv := httptest.NewServer(routes(&shop{}))
 	defer srv.Close()
 	redirect := httptest.NewServer(http.RedirectHandler(srv.URL+"/api/health", http.StatusFound))
 	defer redirect.Close()

@@ -55,20 +55,6 @@ func computeAnswer() {
 	}
 }
 
-// stage loses the cache after a while and brings it back, telling when it does. It returns early, with the cache in
-// place, when ctx ends.
-func (db *database) stage(ctx context.Context, after, lasting time.Duration, tell func(begins bool)) {
-	if wait(ctx, after) != nil {
-		return
-	}
-	db.cacheLost.Store(true)
-	defer db.cacheLost.Store(false)
-	tell(true)
-	if wait(ctx, lasting) == nil {
-		tell(false)
-	}
-}
-
 // wait returns after d, or with ctx's error when it ends first.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -13,7 +13,7 @@ func TestIncidentIsStagedOnTime(t *testing.T) {
 		db := &database{}
 		begin := time.Now()
 		var told []time.Duration
-		db.stage(t.Context(), 30*time.Second, 25*time.Second, func(begins bool) {
+		stage(t.Context(), 30*time.Second, 25*time.Second, db.cacheLost.Store, func(begins bool) {
 			told = append(told, time.Since(begin))
 			if begins != db.cacheLost.Load() && begins {
 				t.Error("told of the incident before it was there")
@@ -34,7 +34,7 @@ func TestIncidentEndsWithTheProgram(t *testing.T) {
 			db := &database{}
 			ctx, cancel := context.WithTimeout(t.Context(), life)
 			begin := time.Now()
-			db.stage(ctx, 30*time.Second, 25*time.Second, func(bool) {})
+			stage(ctx, 30*time.Second, 25*time.Second, db.cacheLost.Store, func(bool) {})
 			cancel()
 			if took := time.Since(begin); took != life {
 				t.Errorf("stage returned after %v, want %v", took, life)

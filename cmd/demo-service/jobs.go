@@ -64,7 +64,7 @@ func (c *clients) close() {
 	}
 }
 
-// jobs returns the mix. Out of 200, one is slow, two fail and five concern a connection that goes wrong, so that every
+// jobs returns the mix. Out of 208, one is slow, two fail and five concern a connection that goes wrong, so that every
 // kind of row is in the tables and no alert fires of it.
 func (c *clients) jobs() []job {
 	plain := "http://" + c.http
@@ -73,6 +73,7 @@ func (c *clients) jobs() []job {
 		{"users", 38, get(c.keepAlive, plain+"/api/users")},
 		{"health", 20, get(c.keepAlive, plain+"/api/health")},
 		{"data on a fresh connection", 10, get(c.fresh, plain+"/api/data")},
+		{"stock", 8, get(c.keepAlive, plain+"/api/stock")},
 		{"upload", 6, c.upload(plain+"/api/upload", 64<<10)},
 		{"download", 6, get(c.keepAlive, plain+"/api/download?bytes=262144")},
 		{"fail", 2, get(c.keepAlive, plain+"/api/fail")},

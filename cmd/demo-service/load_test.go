@@ -118,7 +118,7 @@ func (h *countingHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // The load's own books must agree with what the handlers have seen, route by route.
 func TestLoadIsWhatTheServerSees(t *testing.T) {
-	server := &countingHandler{next: routes(&database{}), seen: map[string]int{}}
+	server := &countingHandler{next: routes(&shop{}), seen: map[string]int{}}
 	s := settings{addr: "127.0.0.1:0", tlsAddr: "127.0.0.1:0", echoAddr: "127.0.0.1:0"}
 	svc, err := open(s, server, newConsole(t.Output(), t.Output(), false).serverLog())
 	if err != nil {
@@ -142,6 +142,7 @@ func TestLoadIsWhatTheServerSees(t *testing.T) {
 		"data on a fresh connection": "HTTP/1.1 /api/data",
 		"users":                      "HTTP/1.1 /api/users",
 		"health":                     "HTTP/1.1 /api/health",
+		"stock":                      "HTTP/1.1 /api/stock",
 		"upload":                     "HTTP/1.1 /api/upload",
 		"download":                   "HTTP/1.1 /api/download",
 		"slow reader":                "HTTP/1.1 /api/download",
@@ -166,7 +167,7 @@ func TestLoadIsWhatTheServerSees(t *testing.T) {
 			if route := routeOf[j.name]; route != "" {
 				want[route]++
 			}
-			if total++; total == 200 {
+			if total++; total == 208 {
 				close(enough)
 			}
 			return err
@@ -187,11 +188,11 @@ func TestLoadIsWhatTheServerSees(t *testing.T) {
 	svc.close(t.Context())
 	servers.Wait()
 
-	if total < 200 {
-		t.Fatalf("%d jobs done within a minute, want 200", total)
+	if total < 208 {
+		t.Fatalf("%d jobs done within a minute, want 208", total)
 	}
-	if len(want) != 9 {
-		t.Errorf("the round touched %d routes, want all 9: %v", len(want), want)
+	if len(want) != 10 {
+		t.Errorf("the round touched %d routes, want all 10: %v", len(want), want)
 	}
 	if diff := cmp.Diff(want, server.seen); diff != "" {
 		t.Errorf("requests by route (-the load's +the server's):\n%s", diff)

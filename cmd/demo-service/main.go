@@ -3,7 +3,8 @@
 //	go run ./cmd/demo-service
 //
 // It is a small HTTP service with its own load, wrapped the way any service would be, and it stages an incident after
-// half a minute: latency and errors rise, alerts go pending, fire and resolve. What to look at is printed as it happens.
+// half a minute: latency and errors rise, alerts go pending, fire, are captured and resolve. What to look at is printed
+// as it happens. -incident names other things that can go wrong.
 //
 //	demo-service [flags]          serve until interrupted, or for -for
 //	demo-service health [URL]     exit 0 if the service at URL answers 200, else 1; for container health checks
@@ -70,6 +71,7 @@ func oneLine(err error) string {
 type timing struct {
 	incidentAfter time.Duration // from the start to the incident with -incident auto
 	incidentFor   time.Duration
+	profile       time.Duration // of CPU profiles; 0 for the agent's default
 	tick          time.Duration
 }
 

@@ -52,7 +52,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"-load", "many"}, 2, []string{`invalid value "many" for flag -load`, "Usage:"}},
 		{[]string{"-load", "-1"}, 2, []string{"-load -1: want 0 to 5000"}},
 		{[]string{"-load", "5001"}, 2, []string{"-load 5001: want 0 to 5000"}},
-		{[]string{"-incident", "later"}, 2, []string{`invalid value "later" for flag -incident: want auto, off, now`}},
+		{[]string{"-incident", "later"}, 2, []string{`invalid value "later" for flag -incident: want auto, off, now, cache, mutex, hotloop, leak, heap, downstream, backlog`}},
 		{[]string{"-log", "xml"}, 2, []string{`invalid value "xml" for flag -log: want text, json`}},
 		{[]string{"-for", "soon"}, 2, []string{`invalid value "soon" for flag -for`}},
 		{[]string{"-for", "-1s"}, 2, []string{"-for -1s: want a duration that is not negative"}},
@@ -100,7 +100,7 @@ func TestPortsNobodyAskedForGiveWay(t *testing.T) {
 	}
 	defer taken.Close()
 	s := settings{addr: "127.0.0.1:0", tlsAddr: taken.Addr().String(), echoAddr: taken.Addr().String(), anyTLS: true, anyEcho: true}
-	svc, err := open(s, routes(&database{}), log.Default())
+	svc, err := open(s, routes(&shop{}), log.Default())
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

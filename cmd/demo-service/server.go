@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/otelnet/agent/otelnet"
@@ -31,6 +32,7 @@ const index = `The demo-service of the otelnet agent. Its routes:
 
 GET  /api/data       10 ms
 GET  /api/users      50 ms
+GET  /api/stock      what the warehouse says
 GET  /api/slow       400 ms
 GET  /api/fail       always 500
 GET  /api/health
@@ -39,13 +41,23 @@ POST /api/upload
 `
 
 // routes returns the service's mux.
-func routes(db *database) *http.ServeMux {
+func routes(s *shop) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/data", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, db.lookup(r.Context(), dataDelay), map[string]any{"data": []int{1, 1, 2, 3, 5, 8}})
+		err := s.db.lookup(r.Context(), dataDelay)
+		s.stock.reserve()
+		s.audit.record()
+		s.recent.remember()
+		answer(w, r, err, map[string]any{"data": []int{1, 1, 2, 3, 5, 8}})
 	})
 	mux.HandleFunc("GET /api/users", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, db.lookup(r.Context(), userDelay), map[string]any{"users": []string{"ada", "grace", "edsger"}})
+		err := s.db.lookup(r.Context(), userDelay)
+		s.ranking.rank()
+		answer(w, r, err, map[string]any{"users": []string{"ada", "grace", "edsger"}})
+	})
+	mux.HandleFunc("GET /api/stock", func(w http.ResponseWriter, r *http.Request) {
+		n, err := s.warehouse.ask(r.Context())
+		answer(w, r, err, map[string]any{"stock": strings.TrimSpace(n)})
 	})
 	mux.HandleFunc("GET /api/slow", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, wait(r.Context(), slowDelay), map[string]any{"took": slowDelay.String()})
@@ -127,7 +139,7 @@ func listenHTTP(addr, name string, mux http.Handler, cert *tls.Certificate, erro
 		return nil, err
 	}
 	srv := &http.Server{
-		Handler:           otelnet.NewHandler(mux, "demo-service"),
+		Handler:           otelnet.NewHandler(mux, "demo-service", otelnet.WithProfileLabels()),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          errorLog,

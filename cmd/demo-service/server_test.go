@@ -31,7 +31,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/", "", 200, "/api/users"},
 		{"GET", "/nothing", "", 404, ""},
 	}
-	mux := routes(&database{})
+	mux := routes(&shop{})
 	for _, test := range tests {
 		t.Run(test.method+" "+test.target, func(t *testing.T) {
 			w := httptest.NewRecorder()
@@ -47,7 +47,7 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestDownloadLength(t *testing.T) {
-	mux := routes(&database{})
+	mux := routes(&shop{})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("GET", "/api/download", nil))
 	if got := w.Body.Len(); got != 1<<20 {
@@ -56,7 +56,7 @@ func TestDownloadLength(t *testing.T) {
 }
 
 func TestUploadLimit(t *testing.T) {
-	mux := routes(&database{})
+	mux := routes(&shop{})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("POST", "/api/upload", io.LimitReader(zeros{}, maxBody+1)))
 	if w.Code != http.StatusRequestEntityTooLarge {
@@ -65,9 +65,9 @@ func TestUploadLimit(t *testing.T) {
 }
 
 func TestLookupFailsInTheIncident(t *testing.T) {
-	db := &database{}
-	db.cacheLost.Store(true)
-	mux := routes(db)
+	s := &shop{}
+	s.db.cacheLost.Store(true)
+	mux := routes(s)
 	got := map[int]int{}
 	for range 5 {
 		w := httptest.NewRecorder()

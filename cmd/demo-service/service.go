@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelnet/agent"
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/capture"
 )
 
 // How long each part of an orderly end may take.
@@ -29,7 +30,12 @@ var builtinRules []byte
 
 // serve runs the demo until ctx ends, and returns nil then.
 func serve(ctx context.Context, s settings, t timing, out *console) (err error) {
-	a, err := startAgent(ctx, s, t, out)
+	captures, removeCaptures, err := captureDir(s.captures)
+	if err != nil {
+		return err
+	}
+	defer removeCaptures()
+	a, err := startAgent(ctx, s, t, captures, out)
 	if err != nil {
 		return err
 	}
@@ -42,22 +48,41 @@ func serve(ctx context.Context, s settings, t timing, out *console) (err error) 
 		}
 	}()
 	defer reloadOnHangup(a, out)()
-	db := &database{}
-	svc, err := open(s, routes(db), out.serverLog())
+	shop := &shop{}
+	if shop.warehouse, err = openWarehouse(); err != nil {
+		return err
+	}
+	defer shop.warehouse.close()
+	svc, err := open(s, routes(shop), out.serverLog())
 	if err != nil {
 		return err
 	}
-	return svc.run(ctx, s, t, out, db, a.AdminURL())
+	return svc.run(ctx, s, t, out, shop, a.AdminURL())
+}
+
+// captureDir returns where captures go, and what removes them. A directory that somebody asked for stays; the demo's
+// own goes with the demo, as does everything else that it has.
+func captureDir(asked string) (dir string, remove func(), err error) {
+	if asked != "" {
+		return asked, func() {}, nil
+	}
+	if dir, err = os.MkdirTemp("", "demo-captures-"); err != nil {
+		return "", nil, fmt.Errorf("make a directory for captures: %w", err)
+	}
+	return dir, func() { os.RemoveAll(dir) }, nil
 }
 
 // startAgent is the one call that a service adds, with a few options for the show.
-func startAgent(ctx context.Context, s settings, t timing, out *console) (*agent.Agent, error) {
+func startAgent(ctx context.Context, s settings, t timing, captures string, out *console) (*agent.Agent, error) {
 	quietByDefault()
 	opts := []agent.Option{
 		agent.WithAdminAddr(s.admin),
 		agent.WithNotifier(out),
 		agent.WithTick(t.tick),
 		agent.WithLogger(out.logger),
+		agent.WithCaptureConfig(capture.Config{CPUTime: t.profile}),
+		agent.WithCaptureDir(captures),
+		agent.WithFlightRecorder(),
 	}
 	if os.Getenv("OTEL_SERVICE_NAME") == "" {
 		opts = append(opts, agent.WithServiceName("demo-service"))
@@ -153,7 +178,7 @@ func reachable(a net.Addr) string {
 }
 
 // run serves, generates the load and stages the incident until ctx ends or a server fails.
-func (svc *service) run(ctx context.Context, s settings, t timing, out *console, db *database, page string) error {
+func (svc *service) run(ctx context.Context, s settings, t timing, out *console, shop *shop, page string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	clients, err := newClients(svc.load)
@@ -182,12 +207,17 @@ func (svc *service) run(ctx context.Context, s settings, t timing, out *console,
 	intro := scene{
 		http: svc.load.http, https: svc.load.https, echo: svc.load.tcp,
 		page: page, token: os.Getenv("OTELNET_ADMIN_TOKEN") != "",
-		load: s.load, incident: s.incidentIn(t),
+		load: s.load, incident: s.incidentIn(t), captures: s.captures,
 	}
 	out.introduce(intro)
 	work.Go(func() { load.run(ctx) })
 	if intro.incident >= 0 {
-		work.Go(func() { db.stage(ctx, intro.incident, t.incidentFor, tellIncident(out)) })
+		in := s.which()
+		set := func(on bool) { in.set(shop, svc.echo, on) }
+		if in.load != nil {
+			set = alongside(ctx, &work, set, func(ctx context.Context) { in.load(ctx, clients) })
+		}
+		work.Go(func() { stage(ctx, intro.incident, t.incidentFor, set, tellIncident(out, in)) })
 	}
 
 	work.Wait() // both end with ctx
@@ -206,21 +236,44 @@ func (svc *service) run(ctx context.Context, s settings, t timing, out *console,
 // incidentIn says when the incident begins; negative for never.
 func (s settings) incidentIn(t timing) time.Duration {
 	switch s.incident {
-	case incidentAuto:
-		return t.incidentAfter
+	case incidentOff:
+		return -1
 	case incidentNow:
 		return 0
 	default:
-		return -1
+		return t.incidentAfter
 	}
 }
 
-func tellIncident(out *console) func(begins bool) {
+// which is the incident to stage, unless there is none.
+func (s settings) which() incident {
+	switch s.incident {
+	case incidentAuto, incidentNow, incidentOff:
+		return findIncident(theIncident)
+	default:
+		return findIncident(s.incident)
+	}
+}
+
+// alongside returns a set that has do run for as long as it is on.
+func alongside(ctx context.Context, work *sync.WaitGroup, set func(bool), do func(context.Context)) func(bool) {
+	stop := func() {}
+	return func(on bool) {
+		if stop(); on {
+			var during context.Context
+			during, stop = context.WithCancel(ctx)
+			work.Go(func() { do(during) })
+		}
+		set(on)
+	}
+}
+
+func tellIncident(out *console, in incident) func(begins bool) {
 	return func(begins bool) {
 		if begins {
-			out.event("incident begins: the cache is lost, each lookup waits 300 ms for the database, two in five give up")
+			out.event("incident begins: " + in.begins)
 		} else {
-			out.event("incident ends: the cache is back; the alerts resolve as their windows pass")
+			out.event("incident ends: " + in.ends + "; the alerts resolve as their windows pass")
 		}
 	}
 }
