@@ -30,10 +30,7 @@ var builtinRules []byte
 
 // serve runs the demo until ctx ends, and returns nil then.
 func serve(ctx context.Context, s settings, t timing, out *console) (err error) {
-	captures, removeCaptures, err := captureDir(s.captures)
-	if err != nil {
-		return err
-	}
+	captures, removeCaptures := captureDir(s.captures, out)
 	defer removeCaptures()
 	a, err := startAgent(ctx, s, t, captures, out)
 	if err != nil {
@@ -61,15 +58,17 @@ func serve(ctx context.Context, s settings, t timing, out *console) (err error) 
 }
 
 // captureDir returns where captures go, and what removes them. A directory that somebody asked for stays; the demo's
-// own goes with the demo, as does everything else that it has.
-func captureDir(asked string) (dir string, remove func(), err error) {
+// own goes with the demo, as does everything else that it has. Where there is room for none, "", it runs without.
+func captureDir(asked string, out *console) (dir string, remove func()) {
 	if asked != "" {
-		return asked, func() {}, nil
+		return asked, func() {}
 	}
-	if dir, err = os.MkdirTemp("", "demo-captures-"); err != nil {
-		return "", nil, fmt.Errorf("make a directory for captures: %w", err)
+	dir, err := os.MkdirTemp("", "demo-captures-")
+	if err != nil {
+		out.logger.Warn("alerts are not captured; -captures DIR names a directory for that", "error", err)
+		return "", func() {}
 	}
-	return dir, func() { os.RemoveAll(dir) }, nil
+	return dir, func() { os.RemoveAll(dir) }
 }
 
 // startAgent is the one call that a service adds, with a few options for the show.
@@ -80,9 +79,12 @@ func startAgent(ctx context.Context, s settings, t timing, captures string, out 
 		agent.WithNotifier(out),
 		agent.WithTick(t.tick),
 		agent.WithLogger(out.logger),
-		agent.WithCaptureConfig(capture.Config{CPUTime: t.profile}),
-		agent.WithCaptureDir(captures),
-		agent.WithFlightRecorder(),
+	}
+	if t.profile > 0 {
+		opts = append(opts, agent.WithCaptureConfig(capture.Config{CPUTime: t.profile}))
+	}
+	if captures != "" {
+		opts = append(opts, agent.WithCaptureDir(captures), agent.WithFlightRecorder())
 	}
 	if os.Getenv("OTEL_SERVICE_NAME") == "" {
 		opts = append(opts, agent.WithServiceName("demo-service"))
