@@ -26,6 +26,7 @@ const (
 	costRatio            show = iota // the cost divided by that of bare, which is written in full
 	throughput                       // bare's cost divided by that of the subject
 	extraNanoseconds                 // what is added to bare
+	extraDuration                    // likewise, of milliseconds
 	extraCount                       // likewise
 	extraBytes                       // likewise
 	absoluteMicroseconds             // by itself, of nanoseconds measured
@@ -43,7 +44,7 @@ func (r row) number(res results, subject, base string) number {
 		rounds = res.ratios(subject, base, r.of)
 	case throughput:
 		rounds = res.ratios(base, subject, r.of)
-	case extraNanoseconds, extraCount, extraBytes:
+	case extraNanoseconds, extraDuration, extraCount, extraBytes:
 		rounds = res.of(subject, r.of)
 		of := res.of(base, r.of)
 		if r.best {
@@ -72,6 +73,8 @@ func (r row) cell(n number) string {
 		return fmt.Sprintf("%.3f", n.mid)
 	case extraNanoseconds:
 		return signed(n.mid) + " ns"
+	case extraDuration:
+		return fmt.Sprintf("%+.1f ms", n.mid/1e6)
 	case extraCount:
 		return signedCount(n.mid)
 	case extraBytes:
@@ -83,7 +86,7 @@ func (r row) cell(n number) string {
 // base writes what the others of the row are compared with.
 func (r row) base(x float64) string {
 	switch r.of {
-	case cpuTime, wallTime:
+	case cpuTime, wallTime, slowest, took:
 		return duration(x)
 	case memory:
 		return count(x) + " B"

@@ -53,6 +53,7 @@ type work struct {
 	run   func(n int) error // does n operations; nil if it is driven
 	begin func() error      // called before the clock starts; may be nil
 	end   func() values     // called after it stopped, gives values of its own; may be nil
+	close func()            // called when the process ends in order; may be nil
 }
 
 // value names a number that a round gives.
@@ -86,6 +87,15 @@ func groups() []group {
 			title:     "The Go runtime, one collect",
 			subjects:  runtimeSubjects,
 			scenarios: []scenario{runtimeScenario()},
+		},
+		{
+			title:    "Captures",
+			subjects: captureSubjects,
+			scenarios: []scenario{
+				recorderScenario("recorder empty", "Flight recorder, a request that does nothing", 0, 1.12),
+				recorderScenario("recorder work", "Flight recorder, a request of half a millisecond", hashes, 1.01),
+				pauseScenario(),
+			},
 		},
 		{
 			title:     "Alert rules, one tick",

@@ -19,6 +19,9 @@ func serve(job string) error {
 	if err != nil {
 		return out.Encode(message{Err: err.Error()})
 	}
+	if work.close != nil {
+		defer work.close()
+	}
 	if file := os.Getenv(profileVar); file != "" {
 		f, err := os.Create(file)
 		if err != nil {
