@@ -41,7 +41,7 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "\n| A point on the wire | bytes |\n|---|---:|\n| OTLP by gRPC, as it is | %.0f |\n| with gzip | %.0f |\n| as it is, for each sample that Prometheus makes of it | %.0f |\n",
 		r.wire.plain, r.wire.gzip, r.wire.perSample)
 	if len(r.tiers) > 0 {
-		b.WriteString("\n| Collector | simulated agents | points a second, sent | points a second a core | memory | queue on disk |\n|---|---:|---:|---:|---:|---:|\n")
+		b.WriteString("\n| Collector | simulated agents | points a second, sent | points a second a core | memory | file of the queue |\n|---|---:|---:|---:|---:|---:|\n")
 		for _, t := range r.tiers {
 			fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s |\n", t.name, t.agents, grouped(t.offered), grouped(t.perCore), size(t.memory), size(t.queuedDisk))
 		}
