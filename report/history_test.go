@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -309,4 +310,32 @@ func BenchmarkAnHourOf500Series(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// While reports are made one after the other, snapshots go on being taken. None waits for longer than one read of the history.
+func BenchmarkAppendDuringReports(b *testing.B) {
+	rec := service(b, 500)
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if _, err := report.Build(ctx, rec.source(), report.Options{Range: time.Hour, Until: noon}); err != nil && ctx.Err() == nil {
+				b.Error(err)
+			}
+		}
+	}()
+	rm := &metricdata.ResourceMetrics{}
+	var slowest time.Duration
+	at := noon
+	for b.Loop() {
+		time.Sleep(time.Millisecond) // as a tick has its distance
+		at = at.Add(time.Second)
+		start := time.Now()
+		rec.store.Append(at, rm)
+		slowest = max(slowest, time.Since(start))
+	}
+	b.ReportMetric(float64(slowest.Microseconds()), "slowest-µs")
+	stop()
+	<-done
 }
