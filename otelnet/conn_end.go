@@ -12,12 +12,11 @@ import (
 // close closes the wrapped connection, and the first time does what a connection's end asks for. The last look comes
 // right before the close: what another goroutine writes between the two is lost to the kernel's count.
 func (s *ConnStats) close(inner io.Closer) error {
-	before := s.flags.Or(flagClosed)
+	end, local, peer := sinceStart(), s.localAddr(), s.peerAddr()
+	before, last := s.final(end)
 	if before&flagClosed != 0 {
 		return inner.Close()
 	}
-	end, local, peer := sinceStart(), s.localAddr(), s.peerAddr()
-	last := s.final(end)
 	defer s.ended(before, end, &last, local, peer)
 	return inner.Close()
 }
@@ -73,10 +72,14 @@ type lastLook struct {
 	kernel kernelView
 }
 
-// final folds for the last time and tells who ended the connection.
-func (s *ConnStats) final(now int64) (l lastLook) {
+// final folds for the last time and tells who ended the connection. It returns the flags until then: who closes a
+// connection that is closed already has nothing to look at, but waits for the one who has, or would take the socket away.
+func (s *ConnStats) final(now int64) (before uint32, l lastLook) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if before = s.flags.Or(flagClosed); before&flagClosed != 0 {
+		return before, l
+	}
 	defer s.flags.Or(flagFinal)
 
 	state := tcpinfo.State(0)
@@ -101,7 +104,7 @@ func (s *ConnStats) final(now int64) (l lastLook) {
 	}
 	s.foldLocked()
 	l.reason = s.closeReason(state)
-	return l
+	return before, l
 }
 
 // closeReason tells who ended the connection: state is the kernel's just before the close, 0 if it is not known.

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -54,7 +56,15 @@ func nothingLeft(t *testing.T) {
 	})
 }
 
+// stressFor makes TestStress go on for so long, and stressConns with so many connections at a time.
+var (
+	stressFor   = flag.Duration("stress.for", 0, "how long TestStress goes on; 0 for a second or so")
+	stressConns = flag.Int("stress.conns", 8, "how many connections TestStress has open at a time")
+)
+
 // TestStress ends connections in every way there is, many at a time, while the metrics and the table are read.
+//
+//	go test -run TestStress/best ./otelnet -stress.for 2m -stress.conns 10000
 func TestStress(t *testing.T) {
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) { stress(t, mode) })
@@ -64,24 +74,29 @@ func TestStress(t *testing.T) {
 func stress(t *testing.T, mode counting) {
 	nothingLeft(t)
 	m := newMeter(t)
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	// An address has ports for some thousand connections.
+	lns := make([]net.Listener, 1+*stressConns/1000)
+	accept := make([]sync.Mutex, len(lns)) // a connection is accepted by the one who dialled it
+	for i := range lns {
+		var err error
+		if lns[i], err = Listen("tcp", fmt.Sprintf("127.0.0.%d:0", i+1), m.option(), WithName("front")); err != nil {
+			t.Fatal(err)
+		}
+		defer lns[i].Close()
+		lns[i].(*tcpListener).mode = mode
 	}
-	defer inner.Close()
-	ln, err := NewListener(inner, m.option(), WithName("front"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.(*tcpListener).mode = mode
 
-	const workers, rounds = 8, 20
+	const rounds = 20
+	workers, until := *stressConns, time.Now().Add(*stressFor)
 	var sent, received, opened atomic.Int64 // as those who moved the bytes know it, our side's view
-	var accept sync.Mutex                   // a connection is accepted by the one who dialled it
-	connect := func() (server net.Conn, client *net.TCPConn) {
-		accept.Lock()
-		defer accept.Unlock()
-		c, err := net.Dial("tcp", inner.Addr().String())
+	var atClose atomic.Int64                // sent in the moment of a close, which the kernel's count may miss in part
+	var most atomic.Int64                   // connections at a time
+	connect := func(worker int) (server net.Conn, client *net.TCPConn) {
+		i := worker % len(lns)
+		ln := lns[i]
+		accept[i].Lock()
+		defer accept[i].Unlock()
+		c, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Error(err)
 			return nil, nil
@@ -164,6 +179,9 @@ func stress(t *testing.T, mode counting) {
 				close(filled)
 				got, err := server.Write(much)
 				sent.Add(int64(got))
+				if mode == countBest {
+					atClose.Add(int64(got)) // mostly 0, but a busy machine may have made room meanwhile
+				}
 				if !errors.Is(err, net.ErrClosed) {
 					t.Errorf("a write that a close interrupts: got %d, %v, want net.ErrClosed", got, err)
 				}
@@ -190,16 +208,21 @@ func stress(t *testing.T, mode counting) {
 				t.Errorf("%s went back from %d to %d", metricIO, last, now)
 			}
 			last = now
+			most.Store(max(most.Load(), m.sum(metricServerActive)))
 			ConnectionsPage(Filter{State: "all", Sort: "-sentBytes", Limit: 5})
 		}
 	})
 	var users sync.WaitGroup
 	for w := range workers {
 		users.Go(func() {
-			for i := range rounds {
-				server, client := connect()
+			for i := 0; i < rounds || time.Now().Before(until); i++ {
+				server, client := connect(w)
 				if server == nil {
 					return
+				}
+				if *stressFor > 0 {
+					// It is idle for a while, so that there are as many as were asked for.
+					time.Sleep(time.Duration((w*7919+i*104729)%1000) * time.Millisecond)
 				}
 				manners[(w+i)%len(manners)](server, client, 1+(w*7919+i*104729)%30_000)
 			}
@@ -209,9 +232,11 @@ func stress(t *testing.T, mode counting) {
 	close(stop)
 	watchers.Wait()
 
-	ln.Close()
-	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("accept after close: got %v, want net.ErrClosed", err)
+	for _, ln := range lns {
+		ln.Close()
+		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("accept after close: got %v, want net.ErrClosed", err)
+		}
 	}
 	if n, total := m.sum(metricServerConnections), opened.Load(); n != total || m.sum(metricServerDuration) != total {
 		t.Errorf("connections: got %d opened, %d closed, want %d", n, m.sum(metricServerDuration), total)
@@ -222,10 +247,16 @@ func stress(t *testing.T, mode counting) {
 	if got := m.sum(metricAcceptErrors); got != 0 {
 		t.Errorf("accept errors: got %d, want 0", got)
 	}
-	m.wantIO(sent.Load(), received.Load())
+	got := m.sum(metricIO, transmit)
+	if want := sent.Load(); got > want || got < want-atClose.Load() {
+		t.Errorf("sent: got %d, want %d, or %d less at most", got, want, atClose.Load())
+	}
+	m.wantIO(got, received.Load())
 	if rows := Connections(Filter{Match: "front"}); len(rows) != 0 {
 		t.Errorf("rows left in the table: %+v", rows)
 	}
+	t.Logf("%d connections, up to %d at a time; %d bytes sent, %d of them in the moment of a close, %d received",
+		opened.Load(), most.Load(), sent.Load(), atClose.Load(), received.Load())
 }
 
 // With no file descriptor left, Accept fails, is counted, and works again when there are some.
@@ -283,4 +314,41 @@ func TestFilesExhausted(t *testing.T) {
 	}
 	eventually(t, "no connection is left", func() bool { return m.sum(metricServerActive) == 0 && m.sum(metricServerDuration) == 1 })
 	t.Logf("accept errors counted: %d", m.sum(metricAcceptErrors))
+}
+
+// A second Close must not take the socket away while the first is about to read its counts.
+func TestSecondCloseWaitsForTheCounts(t *testing.T) {
+	m := newMeter(t)
+	server, client := pair(t, listen(t, m.option(), WithName("front")))
+	mustWrite(t, server, 900)
+	mustRead(t, client, 900)
+	stats := statsOf(server)
+	held := &heldRaw{RawConn: stats.raw, entered: make(chan struct{}), leave: make(chan struct{})}
+	stats.raw = held
+	var wg sync.WaitGroup
+	wg.Go(func() { server.Close() })
+	<-held.entered
+	wg.Go(func() { server.Close() })
+	client.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // time enough to go wrong
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the peer reads %v: the socket is closed, and its counts are not read", err)
+	}
+	close(held.leave)
+	wg.Wait()
+	m.wantIO(900, 0)
+}
+
+// heldRaw is held up before its first use.
+type heldRaw struct {
+	syscall.RawConn
+	once           sync.Once
+	entered, leave chan struct{}
+}
+
+func (r *heldRaw) Control(f func(uintptr)) error {
+	r.once.Do(func() {
+		close(r.entered)
+		<-r.leave
+	})
+	return r.RawConn.Control(f)
 }
