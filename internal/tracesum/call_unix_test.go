@@ -29,6 +29,7 @@ func TestSystemCall(t *testing.T) {
 	sum := read(t, record(t, func() {
 		var done sync.WaitGroup
 		done.Go(func() { blockInCall(fd) })
+		parked(1, "tracesum.blockInCall")
 		time.Sleep(nap)
 		if _, err := w.Write([]byte("x")); err != nil {
 			t.Error(err)

@@ -60,6 +60,20 @@ func (c Cause) site(t testing.TB, name string) Site {
 
 const nap = 40 * time.Millisecond
 
+// parked waits until n goroutines wait for something in a function, so that what comes after is seen by all of them.
+func parked(n int, function string) {
+	text := make([]byte, 1<<20)
+	for found := 0; found != n; runtime.Gosched() {
+		found = 0
+		for one := range strings.SplitSeq(string(text[:runtime.Stack(text, true)]), "\n\n") {
+			head, _, _ := strings.Cut(one, "\n")
+			if strings.Contains(one, function+"(") && !strings.Contains(head, "[runn") { // running or runnable
+				found++
+			}
+		}
+	}
+}
+
 // about is true for what took at least d and not out of all proportion: machines are busy.
 func about(got float64, d time.Duration) bool {
 	return got >= 0.95*d.Seconds() && got < d.Seconds()+2
@@ -78,6 +92,7 @@ func holdLock(mu *sync.Mutex, waiters int) {
 		done.Add(1)
 		go waitForLock(mu, &done)
 	}
+	parked(waiters, "tracesum.waitForLock")
 	time.Sleep(nap)
 	mu.Unlock()
 	done.Wait()
@@ -118,6 +133,8 @@ func TestChannels(t *testing.T) {
 		var done sync.WaitGroup
 		done.Go(func() { awaitValue(a) })
 		done.Go(func() { awaitEither(b, nil) })
+		parked(1, "tracesum.awaitValue")
+		parked(1, "tracesum.awaitEither")
 		time.Sleep(nap)
 		a <- 1
 		b <- 1
@@ -158,6 +175,7 @@ func TestNetwork(t *testing.T) {
 				t.Error(err)
 			}
 		})
+		parked(1, "tracesum.readByte")
 		time.Sleep(nap)
 		if _, err := client.Write([]byte("x")); err != nil {
 			t.Error(err)
@@ -247,15 +265,15 @@ func parkForever(c <-chan struct{}, done *sync.WaitGroup) {
 
 func TestStill(t *testing.T) {
 	const n = 30
-	c, parked := make(chan struct{}), new(sync.WaitGroup)
+	c, done := make(chan struct{}), new(sync.WaitGroup)
 	for range n {
-		parked.Add(1)
-		go parkForever(c, parked)
+		done.Add(1)
+		go parkForever(c, done)
 	}
-	time.Sleep(nap) // all of them wait before the trace begins
+	parked(n, "tracesum.parkForever")
 	sum := read(t, record(t, func() { time.Sleep(nap) }))
 	close(c)
-	parked.Wait()
+	done.Wait()
 	if len(sum.Still) == 0 || sum.Still[0].Count != n || !strings.HasSuffix(sum.Still[0].Caller, "parkForever") || sum.Still[0].Cause != causeChannel {
 		t.Errorf("got %+v, want %d goroutines in parkForever, for a channel", sum.Still, n)
 	}
@@ -279,6 +297,7 @@ func TestFlightRecorder(t *testing.T) {
 		runtime.Gosched()
 		awaitValue(c)
 	})
+	parked(1, "tracesum.awaitValue")
 	time.Sleep(nap)
 	var buf bytes.Buffer
 	if _, err := fr.WriteTo(&buf); err != nil {
@@ -318,6 +337,7 @@ func TestIdleServersAreToldApart(t *testing.T) {
 				c.Close()
 			}
 		})
+		parked(1, "net.(*TCPListener).Accept")
 		time.Sleep(nap)
 		ln.Close()
 		done.Wait()
@@ -453,10 +473,10 @@ func TestBetweenRequests(t *testing.T) {
 		say("body")
 		say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	}))
-	if got := sum.cause(t, causeNetwork); !about(got.Max, nap) || got.Count != 1 {
+	if got := sum.cause(t, causeNetwork); !about(got.Max, nap/2) || got.Count != 1 {
 		t.Errorf("network: got %+v, want the wait for the body alone", got)
 	}
-	if got := sum.cause(t, causeIdle); !about(got.Max, nap) {
+	if got := sum.cause(t, causeIdle); !about(got.Max, nap/2) {
 		t.Errorf("waiting for work: got %+v, want the wait for the second request", got)
 	}
 }
