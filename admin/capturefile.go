@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/otelnet/agent/capture"
@@ -69,7 +68,23 @@ func serveUnpacked(w http.ResponseWriter, r *http.Request, name string, f io.Rea
 	if r.Method == http.MethodHead {
 		return
 	}
-	if _, err := io.Copy(w, io.LimitReader(z, maxUnpacked)); err != nil && !strings.Contains(err.Error(), "write") {
+	from := &noting{r: io.LimitReader(z, maxUnpacked)}
+	_, _ = io.Copy(w, from) // an error of w's is the peer's going away
+	if from.err != nil {
 		panic(http.ErrAbortHandler) // a damaged file: the reader must not take what it got for the whole
 	}
+}
+
+// noting remembers what went wrong with reading.
+type noting struct {
+	r   io.Reader
+	err error
+}
+
+func (n *noting) Read(b []byte) (int, error) {
+	k, err := n.r.Read(b)
+	if err != nil && err != io.EOF {
+		n.err = err
+	}
+	return k, err
 }

@@ -352,6 +352,20 @@ func TestDamagedCapture(t *testing.T) {
 			t.Errorf("%s: got %d %s, want 500", path, res.StatusCode, res.body)
 		}
 	}
+	fake.files["trace.out.gz"] = zipped(t, strings.Repeat("trace", 1000))[:30]
+	torn, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"api/captures/x/trace.out", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	torn.Header.Set("Accept-Encoding", "identity")
+	res, err := http.DefaultTransport.RoundTrip(torn)
+	if err == nil {
+		_, err = io.ReadAll(res.Body)
+		res.Body.Close()
+	}
+	if err == nil {
+		t.Error("a file that is cut short looked whole")
+	}
 	fake.files["trace.out.gz"] = zipped(t, "go 1.26 trace\x00\x00\x00and then nothing")
 	if res := get(t, s, "/api/captures/x/trace.out.gz/summary"); res.StatusCode != http.StatusInternalServerError || !strings.Contains(res.failure(t), "damaged") {
 		t.Errorf("a torn trace: got %d %s", res.StatusCode, res.body)

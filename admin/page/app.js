@@ -270,7 +270,7 @@ keys($("keys"), $("help"), {
 async function refresh() {
   if (!status) return;
   routes.refresh();
-  $("captures").hidden = !status.captures;
+  $("captures").hidden = $("evidence").hidden = !status.captures;
   if (status.captures) captures.refresh();
   if (status.connections) table.refresh();
   else $("connections").hidden = true;
