@@ -9,14 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
-	"github.com/otelnet/agent"
-	"github.com/otelnet/agent/alertproc"
 	"github.com/otelnet/agent/otelnet"
 )
 
@@ -45,12 +42,7 @@ func startServer(subject string) (*work, error) {
 	srv := &http.Server{}
 	if subject == ours {
 		// Listener, handler, runtime metrics, alert rules, a tick of one second.
-		cfg, err := alertproc.Load("rules.yaml", strings.NewReader(rules))
-		if err != nil {
-			return nil, err
-		}
-		a, err := agent.Start(context.Background(),
-			agent.WithServiceName("bench"), agent.WithTick(time.Second), agent.WithRules(cfg), agent.WithMetricExporter(nowhere{}))
+		a, err := startAgent()
 		if err != nil {
 			return nil, err
 		}

@@ -84,6 +84,11 @@ func groups() []group {
 			scenarios: []scenario{handlerScenario(), joinScenario(), transportScenario(), serverScenario()},
 		},
 		{
+			title:     "A request on a whole server, part by part",
+			subjects:  partSubjects,
+			scenarios: []scenario{partsScenario()},
+		},
+		{
 			title:     "The Go runtime, one collect",
 			subjects:  runtimeSubjects,
 			scenarios: []scenario{runtimeScenario()},
