@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelnet/agent/otelnet"
 )
@@ -99,4 +101,44 @@ func TestRequestDurationsForPrometheus(t *testing.T) {
 	if n := strings.Count(text, "\nhttp_server_request_duration_seconds_count{"); n != 1 {
 		t.Errorf("%d series of http_server_request_duration_seconds, want 1:\n%s", n, text)
 	}
+}
+
+// With tracing on, a request's exemplar in the export points at its trace, although the SDK has not recorded it.
+func TestRequestExemplars(t *testing.T) {
+	clearEnv(t)
+	spans := tracetest.NewInMemoryExporter()
+	var traces []trace.TraceID
+	exported := &exporterFunc{export: func(rm *metricdata.ResourceMetrics) {
+		for _, sm := range rm.ScopeMetrics {
+			for _, m := range sm.Metrics {
+				if h, ok := m.Data.(metricdata.Histogram[float64]); ok && m.Name == "http.server.request.duration" {
+					for _, e := range h.DataPoints[0].Exemplars {
+						traces = append(traces, trace.TraceID(e.TraceID))
+					}
+				}
+			}
+		}
+	}}
+	a := start(t, WithMetricExporter(exported), WithSpanExporter(spans))
+	h := otelnet.NewHandler(http.NotFoundHandler(), "test",
+		otelnet.WithMeterProvider(a.MeterProvider()), otelnet.WithTracerProvider(a.TracerProvider()))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	made := spans.GetSpans()
+	if len(made) != 1 || len(traces) != 1 || made[0].SpanContext.TraceID() != traces[0] {
+		t.Errorf("%d spans, exemplars of %v; want one of each, of one trace", len(made), traces)
+	}
+}
+
+// exporterFunc hands each export to a function.
+type exporterFunc struct {
+	recorder
+	export func(*metricdata.ResourceMetrics)
+}
+
+func (f *exporterFunc) Export(_ context.Context, rm *metricdata.ResourceMetrics) error {
+	f.export(rm)
+	return nil
 }
