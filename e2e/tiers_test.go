@@ -116,6 +116,66 @@ func TestGatewayKilledUnderLoad(t *testing.T) {
 	t.Logf("%d samples; services by gateway: %v", services*perService*rounds, share)
 }
 
+// A gateway that does not come back is taken off the list. What waits for it in the agent Collector's queue, which is killed too, goes to the
+// other one, and the series go on.
+func TestGatewayThatDoesNotComeBack(t *testing.T) {
+	const (
+		services   = 12
+		perService = 5
+		before     = 20 // exports while both are there
+		after      = 20 // and while one is gone
+	)
+	dir := stack.Dir(t)
+	prometheus := stack.StartPrometheus(t, dir)
+	gateway := func(name string) *stack.Collector {
+		return stack.StartTier(t, dir, name, []string{"gateway.yaml"}, "PROMETHEUS_ENDPOINT="+prometheus.URL)
+	}
+	one, two := gateway("gateway-1"), gateway("gateway-2")
+	startAgent := func(gateways string) *stack.Collector {
+		return stack.StartTier(t, dir, "agent", []string{"agent.yaml", "gateways-static.yaml"}, "GATEWAYS="+gateways)
+	}
+	agent := startAgent(fmt.Sprintf("[%q, %q]", one.GRPCEndpoint, two.GRPCEndpoint))
+	var senders []*sender
+	for i := range services {
+		senders = append(senders, newSender(t, agent.GRPCEndpoint, fmt.Sprintf("service-%d", i), perService))
+	}
+	export := func(n int) {
+		t.Helper()
+		for range n {
+			for _, s := range senders {
+				if err := s.export(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	want := func(exports float64) {
+		t.Helper()
+		stack.Until(t, 60*time.Second, "every sample in Prometheus", func(ctx context.Context) error {
+			count, err := prometheus.Query(ctx, "count_over_time(tier_rounds_total[1h])")
+			if err != nil {
+				return err
+			}
+			if len(count) != services*perService {
+				return fmt.Errorf("%d series, want %d", len(count), services*perService)
+			}
+			for _, s := range count {
+				if s.Value != exports {
+					return fmt.Errorf("%v: %v samples, want %v", s.Labels, s.Value, exports)
+				}
+			}
+			return nil
+		})
+	}
+	export(before)
+	want(before) // so that nothing is left in the gateway that dies
+	two.Kill()
+	export(after)
+	agent.Kill()
+	startAgent(fmt.Sprintf("[%q]", one.GRPCEndpoint))
+	want(before + after)
+}
+
 // Nobody gets in without what the configuration asks for.
 func TestGatewayRefusesStrangers(t *testing.T) {
 	dir := stack.Dir(t)
