@@ -91,8 +91,9 @@ func (r *Report) writeHTML(w io.Writer) error {
 		Made: r.Generated.UTC().Format("2006-01-02 15:04:05") + " UTC", Missing: r.Missing, Partial: r.Partial,
 		Level: string(r.Level), NoAlerts: capital(r.noAlerts()) + ".", WindowText: humanSeconds(float64(r.Window)),
 	}
-	p.First, p.Verdict = r.Verdict, ""
-	if first, rest, ok := strings.Cut(r.Verdict, "; "); ok {
+	said := strings.ReplaceAll(r.Verdict, " %", "\u00a0%") // no line begins with a sign
+	p.First = said
+	if first, rest, ok := strings.Cut(said, "; "); ok {
 		p.First, p.Verdict = first+";", rest
 	}
 	p.R.Title, p.R.Scope, p.R.Trends, p.R.Quiet = r.title(), r.scope(), r.Trends, r.Quiet
