@@ -118,6 +118,13 @@ func TestCaptureOfAnIncident(t *testing.T) {
 		p.do(click("main button"))
 		p.until("one is being made", fmt.Sprintf(`document.querySelectorAll("tbody tr").length === %d && document.querySelector("button").disabled`, before+1))
 		p.until("it is done", `/asked for.* s.*cpu/.test(document.querySelector("tbody tr").textContent)`)
+		p.do(click("tbody tr a"))
+		p.until("its page", `document.querySelectorAll("#profiles select[aria-label='Compare with'] option").length > 1`)
+		p.run(`{ const s = document.querySelector("#profiles select[aria-label='Compare with']"); s.value = s.options[1].value; s.dispatchEvent(new Event("change")); }`)
+		p.until("it is compared with the first", `/(more|less) in .* than the /.test(document.querySelector("#profiles .note").textContent)`)
+		want(p, `/\/flamegraph\?.*base=/.test(document.querySelector("iframe.pprof").getAttribute("src"))`, true)
+		time.Sleep(time.Second) // as above
+		p.picture("capture-difference")
 	})
 }
 

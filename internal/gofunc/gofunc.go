@@ -9,7 +9,7 @@ const instrumentation = "github.com/otelnet/agent/otelnet."
 
 // Own tells whether a function is neither of the standard library nor of this module's instrumentation.
 func Own(function string) bool {
-	if strings.HasPrefix(function, instrumentation) {
+	if strings.HasPrefix(function, instrumentation) || strings.HasPrefix(function, "type:") { // the compiler makes those
 		return false
 	}
 	// By the first element of the import path, for module paths need not have a dot.
