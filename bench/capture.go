@@ -22,7 +22,7 @@ import (
 // capture being made in the third.
 var captureSubjects = []string{bare, ours}
 
-// hashes is the work of a handler that takes about half a millisecond.
+// hashes is the work of a handler that takes a third to half a millisecond.
 const hashes = 4500
 
 // What the scenario of the pause gives.
@@ -114,7 +114,7 @@ func startPause(subject string) (*work, error) {
 	srv := &http.Server{Handler: otelnet.NewHandler(working(100), "bench")}
 	otelnet.Instrument(srv)
 	go srv.Serve(ln)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64}}
 	load := &openLoop{url: "http://" + ln.Addr().String() + "/", client: client}
 	var capturer *capture.Capturer
 	var end func()

@@ -98,7 +98,7 @@ func groups() []group {
 			subjects: captureSubjects,
 			scenarios: []scenario{
 				recorderScenario("recorder empty", "Flight recorder, a request that does nothing", 0, 1.12),
-				recorderScenario("recorder work", "Flight recorder, a request of half a millisecond", hashes, 1.01),
+				recorderScenario("recorder work", "Flight recorder, a request that works for a third of a millisecond", hashes, 1.01),
 				pauseScenario(),
 			},
 		},

@@ -18,6 +18,7 @@ import (
 // Capturer makes captures and keeps them. Make one with [New]; its methods are safe for concurrent use.
 type Capturer struct {
 	cfg      Config
+	clocked  time.Duration // how long CPU profiles by the clock last
 	store    *store
 	cpu      *broker
 	recorder *recorder
@@ -47,12 +48,17 @@ func New(cfg Config) (*Capturer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	return open(cfg, continuousTime)
+}
+
+// open is New with a configuration that was checked. profile is how long CPU profiles by the clock last.
+func open(cfg Config, profile time.Duration) (*Capturer, error) {
 	dir, err := openStore(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &Capturer{
-		cfg: cfg, store: dir, cpu: newBroker(), recorder: new(recorder), limits: newLimiter(cfg.CoolDown, cfg.PerHour),
+		cfg: cfg, clocked: profile, store: dir, cpu: newBroker(), recorder: new(recorder), limits: newLimiter(cfg.CoolDown, cfg.PerHour),
 		process: Process{
 			Service: cfg.Service, Instance: cfg.Instance, PID: os.Getpid(), GoVersion: runtime.Version(),
 			GOMAXPROCS: runtime.GOMAXPROCS(0),

@@ -175,7 +175,7 @@ func (r *recording) forced() bool {
 func (r *recording) recordSeconds(ctx context.Context, kind Kind) {
 	d := r.cfg.CPUTime
 	if r.request.Reason == Continuous {
-		d = max(d, continuousTime)
+		d = max(d, r.clocked)
 	}
 	begin := time.Now()
 	locks, lockErr := beginContention()
