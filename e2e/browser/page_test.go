@@ -21,8 +21,8 @@ import (
 const load = 40
 
 // firstLoad is how much the page, its data and all headers may weigh when the service has just begun. Five minutes of its history
-// are 10 kB more, and then 45 kB are the limit.
-const firstLoad = 34_000
+// are 9 kB more, and then 45 kB are the limit.
+const firstLoad = 36_000
 
 func TestPageDrawsARealRun(t *testing.T) {
 	demo := stack.StartDemo(t, stack.Dir(t), stack.DemoConfig{Args: []string{"-load", strconv.Itoa(load)}})
