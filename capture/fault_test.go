@@ -223,6 +223,7 @@ func TestWhatAKilledProcessLeaves(t *testing.T) {
 		os.Mkdir(path("20991231T000000Z-ffff"), 0o700),
 		os.WriteFile(path("20991231T000000Z-ffff", ManifestFile), []byte(`{"id":"../photos","state":"done"}`), 0o600),
 		os.WriteFile(path("notes.txt"), nil, 0o600),
+		os.WriteFile(path(half.ID, Trace.File()+temporary), []byte("half"), 0o600),
 		os.Chtimes(path("20200101T000000Z-0000"), time.Time{}, time.Now().Add(-time.Hour)),
 	); err != nil {
 		t.Fatal(err)
@@ -245,6 +246,17 @@ func TestWhatAKilledProcessLeaves(t *testing.T) {
 		if _, err := os.Stat(path(name)); (err == nil) != want {
 			t.Errorf("%s: is there: %t, want %t", name, err == nil, want)
 		}
+	}
+	// It may be the process before ours that still writes, but not for ever.
+	unfinished := path(half.ID, Trace.File()+temporary)
+	if _, err := os.Stat(unfinished); err != nil {
+		t.Errorf("a file that may still be written is gone: %v", err)
+	}
+	if _, err := c.store.scan(time.Now().Add(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(unfinished); err == nil {
+		t.Error("a file that nobody writes any more is still there")
 	}
 	// The cool-down goes on.
 	if m, err := c.Begin(Request{Reason: Alert, Alert: "A", Severity: "crit", Value: 2, Threshold: 1}); !errors.Is(err, ErrLimited) || m.ID != whole.ID {

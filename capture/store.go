@@ -70,6 +70,9 @@ func (s *store) scan(now time.Time) ([]Manifest, error) {
 		}
 		m, err := s.read(name)
 		if err == nil {
+			if m.State == StateInterrupted && now.Sub(m.At) > time.Minute {
+				s.removeTemporary(name)
+			}
 			all = append(all, m)
 			continue
 		}
@@ -79,6 +82,14 @@ func (s *store) scan(now time.Time) ([]Manifest, error) {
 	}
 	slices.SortStableFunc(all, func(a, b Manifest) int { return a.At.Compare(b.At) })
 	return all, nil
+}
+
+// removeTemporary removes what a killed process was writing: no manifest counts it.
+func (s *store) removeTemporary(id string) {
+	for _, file := range files {
+		_ = s.root.Remove(id + "/" + file + temporary) // hardly one of them is there
+	}
+	_ = s.root.Remove(id + "/" + ManifestFile + temporary)
 }
 
 // read reads a manifest and believes of it only what it can check.
