@@ -128,17 +128,27 @@ func (s *ConnStats) group() *connGroup {
 
 // readDone and writeDone follow each call that counts bytes itself.
 func (s *ConnStats) readDone(n int, err error) {
-	if n > 0 {
-		s.received.Add(uint64(n))
-	}
+	s.addReceived(n)
 	s.readEnded(err)
 }
 
 func (s *ConnStats) writeDone(n int, err error) {
+	s.addSent(n)
+	s.writeEnded(err)
+}
+
+// addReceived and addSent are small enough to be inlined, which readDone and writeDone are not: that is worth two
+// nanoseconds in Read and Write.
+func (s *ConnStats) addReceived(n int) {
+	if n > 0 {
+		s.received.Add(uint64(n))
+	}
+}
+
+func (s *ConnStats) addSent(n int) {
 	if n > 0 {
 		s.sent.Add(uint64(n))
 	}
-	s.writeEnded(err)
 }
 
 // readEnded and writeEnded follow each call whose bytes the kernel counts. They are small enough to be inlined.
@@ -169,13 +179,15 @@ func (c *streamConn) NetConn() net.Conn { return c.Conn }
 
 func (c *streamConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.stats.readDone(n, err)
+	c.stats.addReceived(n)
+	c.stats.readEnded(err)
 	return n, err
 }
 
 func (c *streamConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.stats.writeDone(n, err)
+	c.stats.addSent(n)
+	c.stats.writeEnded(err)
 	return n, err
 }
 

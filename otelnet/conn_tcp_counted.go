@@ -15,13 +15,15 @@ type countedTCPConn struct{ tcpConn }
 
 func (c *countedTCPConn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)
-	c.stats.readDone(n, err)
+	c.stats.addReceived(n)
+	c.stats.readEnded(err)
 	return n, err
 }
 
 func (c *countedTCPConn) Write(b []byte) (int, error) {
 	n, err := c.TCPConn.Write(b)
-	c.stats.writeDone(n, err)
+	c.stats.addSent(n)
+	c.stats.writeEnded(err)
 	return n, err
 }
 
