@@ -251,12 +251,18 @@ func stress(t *testing.T, mode counting) {
 	if want := sent.Load(); got > want || got < want-atClose.Load() {
 		t.Errorf("sent: got %d, want %d, or %d less at most", got, want, atClose.Load())
 	}
-	m.wantIO(got, received.Load())
+	came := m.sum(metricIO, receive)
+	if *stressFor == 0 || mode != countBest {
+		m.wantIO(got, received.Load())
+	} else if more := came - received.Load(); more < 0 || more > 1+opened.Load()/100_000 {
+		// With more to do than the machine can, a FIN may come to be counted, see docs/connections.md.
+		t.Errorf("received: got %d, want %d", came, received.Load())
+	}
 	if rows := Connections(Filter{Match: "front"}); len(rows) != 0 {
 		t.Errorf("rows left in the table: %+v", rows)
 	}
-	t.Logf("%d connections, up to %d at a time; %d bytes sent, %d of them in the moment of a close, %d received",
-		opened.Load(), most.Load(), sent.Load(), atClose.Load(), received.Load())
+	t.Logf("%d connections, up to %d at a time; %d bytes sent, %d of them in the moment of a close, %d received, counted as %d",
+		opened.Load(), most.Load(), sent.Load(), atClose.Load(), received.Load(), came)
 }
 
 // With no file descriptor left, Accept fails, is counted, and works again when there are some.
