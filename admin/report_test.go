@@ -83,8 +83,10 @@ type evidence struct{ admin.CaptureSource }
 
 func (evidence) Captures() []capture.Manifest {
 	return []capture.Manifest{
-		{ID: "b", At: at(556), Alert: "Other", Attached: []capture.Attachment{{At: at(557), Alert: "Slow"}},
-			Artefacts: []capture.Artefact{{Kind: capture.Heap, File: "heap.pb.gz", Status: capture.StatusOK}, {Kind: capture.CPU, Status: capture.StatusSkipped}}},
+		{
+			ID: "b", At: at(556), Alert: "Other", Attached: []capture.Attachment{{At: at(557), Alert: "Slow"}},
+			Artefacts: []capture.Artefact{{Kind: capture.Heap, File: "heap.pb.gz", Status: capture.StatusOK}, {Kind: capture.CPU, Status: capture.StatusSkipped}},
+		},
 		{ID: "a", At: at(20), Alert: "Slow"},
 		{ID: "c", At: at(558), Alert: "Other"},
 	}
