@@ -267,11 +267,13 @@ keys($("keys"), $("help"), {
 });
 
 // Tables are asked for while somebody looks and the clock runs.
+let shown = false;
 async function refresh() {
   if (!status) return;
   routes.refresh();
   $("captures").hidden = $("evidence").hidden = !status.captures;
-  if (status.captures) captures.refresh();
+  if (status.captures) shown ? captures.refresh() : setTimeout(() => captures.refresh(), 1500); // once the charts stand
+  shown = true;
   if (status.connections) table.refresh();
   else $("connections").hidden = true;
   if (status.alerts) {
