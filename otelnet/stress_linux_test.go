@@ -255,7 +255,7 @@ func stress(t *testing.T, mode counting) {
 	if *stressFor == 0 || mode != countBest {
 		m.wantIO(got, received.Load())
 	} else if more := came - received.Load(); more < 0 || more > 1+opened.Load()/100_000 {
-		// With more to do than the machine can, a FIN may come to be counted, see docs/connections.md.
+		// On a machine with too much to do a FIN may come to be counted, see docs/connections.md.
 		t.Errorf("received: got %d, want %d", came, received.Load())
 	}
 	if rows := Connections(Filter{Match: "front"}); len(rows) != 0 {
