@@ -352,7 +352,7 @@ func TestDamagedCapture(t *testing.T) {
 			t.Errorf("%s: got %d %s, want 500", path, res.StatusCode, res.body)
 		}
 	}
-	fake.files["trace.out.gz"] = zipped(t, strings.Repeat("trace", 1000))[:30]
+	fake.change(func() { fake.files["trace.out.gz"] = zipped(t, strings.Repeat("trace", 1000))[:30] })
 	torn, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"api/captures/x/trace.out", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -366,20 +366,19 @@ func TestDamagedCapture(t *testing.T) {
 	if err == nil {
 		t.Error("a file that is cut short looked whole")
 	}
-	fake.files["trace.out.gz"] = zipped(t, "go 1.26 trace\x00\x00\x00and then nothing")
+	fake.change(func() { fake.files["trace.out.gz"] = zipped(t, "go 1.26 trace\x00\x00\x00and then nothing") })
 	if res := get(t, s, "/api/captures/x/trace.out.gz/summary"); res.StatusCode != http.StatusInternalServerError || !strings.Contains(res.failure(t), "damaged") {
 		t.Errorf("a torn trace: got %d %s", res.StatusCode, res.body)
 	}
-	fake.err = capture.ErrLimited
-	fake.list = nil
+	fake.change(func() { fake.err, fake.list = capture.ErrLimited, nil })
 	if res := do(t, s, http.MethodPost, "/api/captures", nil); res.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("limited: got %d", res.StatusCode)
 	}
-	fake.err = capture.ErrClosed
+	fake.change(func() { fake.err = capture.ErrClosed })
 	if res := do(t, s, http.MethodPost, "/api/captures", nil); res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("closed: got %d", res.StatusCode)
 	}
-	fake.err = capture.ErrBusy
+	fake.change(func() { fake.err = capture.ErrBusy })
 	if res := get(t, s, "/debug/pprof/profile?seconds=1"); res.StatusCode != http.StatusConflict || !strings.Contains(res.failure(t), "busy") {
 		t.Errorf("the profiler is taken: got %d %s, want 409", res.StatusCode, res.body)
 	}
@@ -416,16 +415,28 @@ func zipped(t *testing.T, text string) []byte {
 // fakeCaptures has what a test puts into it.
 type fakeCaptures struct {
 	admin.CaptureSource
+	mu    sync.Mutex
 	files map[string][]byte
 	list  []capture.Manifest
 	err   error
 }
 
-func (f *fakeCaptures) Captures() []capture.Manifest            { return f.list }
+// change alters what the next request finds; the one before may not have ended on the server's side.
+func (f *fakeCaptures) change(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func (f *fakeCaptures) Captures() []capture.Manifest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.list
+}
 func (f *fakeCaptures) Baseline() (m capture.Manifest, ok bool) { return m, false }
 
 func (f *fakeCaptures) Manifest(id string) (capture.Manifest, bool) {
-	for _, m := range f.list {
+	for _, m := range f.Captures() {
 		if m.ID == id {
 			return m, true
 		}
@@ -434,6 +445,8 @@ func (f *fakeCaptures) Manifest(id string) (capture.Manifest, bool) {
 }
 
 func (f *fakeCaptures) Open(_, file string) (io.ReadSeekCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	body, ok := f.files[file]
 	if !ok {
 		return nil, fs.ErrNotExist
@@ -444,8 +457,16 @@ func (f *fakeCaptures) Open(_, file string) (io.ReadSeekCloser, error) {
 	}{bytes.NewReader(slices.Clone(body)), io.NopCloser(nil)}, nil
 }
 
-func (f *fakeCaptures) Begin(capture.Request) (capture.Manifest, error) {
-	return capture.Manifest{}, f.err
+func (f *fakeCaptures) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
-func (f *fakeCaptures) CPUProfile(context.Context, io.Writer, time.Duration) error { return f.err }
+func (f *fakeCaptures) Begin(capture.Request) (capture.Manifest, error) {
+	return capture.Manifest{}, f.failure()
+}
+
+func (f *fakeCaptures) CPUProfile(context.Context, io.Writer, time.Duration) error {
+	return f.failure()
+}
