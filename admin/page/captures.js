@@ -65,11 +65,11 @@ function row(m, baseline) {
   const at = new Date(m.at), today = at.toDateString() === new Date().toDateString();
   const others = [...new Set((m.attached ?? []).map((a) => a.alert).filter((a) => a && a !== m.alert))];
   return el("tr", {},
-    el("td", {}, el("a", { href: href(m.id), title: m.id }, (today ? "" : at.toLocaleDateString() + " ") + clock(at.getTime()))),
+    el("td", {}, el("a", { class: "link", href: href(m.id), title: m.id }, (today ? "" : at.toLocaleDateString() + " ") + clock(at.getTime()))),
     el("td", { class: "wrap" }, el("b", {}, why(m)), m.severity ? " " + m.severity : "", others.length ? ` · also ${others.join(", ")}` : "",
       baseline ? " · baseline" : ""),
     el("td", {}, m.state === "done" ? seconds(m.tookSeconds) : m.state),
-    el("td", { class: "wrap" }, ...m.artefacts.map(badge), ...missing(m)));
+    el("td", { class: "wrap" }, ...m.artefacts.flatMap((a) => [badge(a), " "]), ...missing(m)));
 }
 
 function badge(a) {

@@ -37,6 +37,7 @@ func TestCaptureOfAnIncident(t *testing.T) {
 	p.goTo("/?range=1")
 	p.until("the alert leads to its evidence", `document.querySelector("#alerts .chip a[href^='/captures/']")`)
 	p.until("the list has it, done", `/HighErrorRate.* s.*cpu/.test(document.querySelector("#captures tbody tr")?.textContent)`)
+	p.picture("capture-strip")
 	p.do(click("#alerts .chip a[href^='/captures/']"))
 	p.until("the page of the capture", `document.querySelector("#profiles tbody tr") && location.pathname.startsWith("/captures/")`)
 	want(p, `[...document.querySelectorAll("#files tbody tr")].map((r) => r.cells[0].textContent + " " + r.querySelector(".badge").textContent).join()`,
@@ -118,6 +119,7 @@ func TestCaptureOfAnIncident(t *testing.T) {
 		p.do(click("main button"))
 		p.until("one is being made", fmt.Sprintf(`document.querySelectorAll("tbody tr").length === %d && document.querySelector("button").disabled`, before+1))
 		p.until("it is done", `/asked for.* s.*cpu/.test(document.querySelector("tbody tr").textContent)`)
+		p.view("captures")
 		p.do(click("tbody tr a"))
 		p.until("its page", `document.querySelectorAll("#profiles select[aria-label='Compare with'] option").length > 1`)
 		p.run(`{ const s = document.querySelector("#profiles select[aria-label='Compare with']"); s.value = s.options[1].value; s.dispatchEvent(new Event("change")); }`)
