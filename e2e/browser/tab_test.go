@@ -160,6 +160,18 @@ func (p *tab) ink(selector string) int {
 	})()`, selector))
 }
 
+// untilInk waits until the ink of a canvas is as wanted, and returns it: the page draws when the browser asks for a frame.
+func (p *tab) untilInk(what, selector string, ok func(int) bool) (n int) {
+	p.Helper()
+	stack.Until(p.TB, 75*time.Second, what, func(context.Context) error {
+		if n = p.ink(selector); !ok(n) {
+			return fmt.Errorf("%s has %d pixels of colour", selector, n)
+		}
+		return nil
+	})
+	return n
+}
+
 // picture stores the whole page as e2e/artifacts/browser/NAME.png.
 func (p *tab) picture(name string) {
 	p.Helper()
