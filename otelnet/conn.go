@@ -19,8 +19,9 @@ type tracked interface{ connStats() *ConnStats }
 type counting uint8
 
 const (
-	countBest    counting = iota // by the kernel where it can, else by the wrapper's own calls
-	countByCalls                 // by the wrapper's own calls
+	countBest    counting = iota // by the kernel where it can, else as countAsking
+	countAsking                  // by the wrapper's own calls, and the kernel is asked for what else it knows: macOS
+	countByCalls                 // by the wrapper's own calls, and the kernel is not asked
 )
 
 // wrapConn returns inner with its traffic counted for ep. A connection that is tracked already, and a *tls.Conn, come
@@ -53,22 +54,25 @@ func wrapConn(inner net.Conn, ep *endpoint, mode counting) net.Conn {
 // that moves bytes past them (writev, sendfile, splice) is lost. plain tells that the connection is known to be ordinary
 // TCP.
 func wrapTCP(inner *net.TCPConn, ep *endpoint, mode counting, plain bool) net.Conn {
-	if mode == countBest {
-		if raw := kernelCounts(inner, plain); raw != nil {
-			w := &tcpConn{TCPConn: inner}
-			w.stats.raw = raw
-			w.stats.open(ep, inner)
-			return w
-		}
+	var raw syscall.RawConn
+	if mode != countByCalls {
+		raw = askable(inner, plain)
+	}
+	if raw != nil && mode == countBest && tcpinfo.CountsBytes {
+		w := &tcpConn{TCPConn: inner}
+		w.stats.raw = raw
+		w.stats.open(ep, inner)
+		return w
 	}
 	w := &countedTCPConn{tcpConn{TCPConn: inner}}
+	w.stats.raw, w.stats.byCalls = raw, true
 	w.stats.open(ep, inner)
 	return w
 }
 
-// kernelCounts returns the socket if the kernel's counts of it can be used, else nil.
-func kernelCounts(c *net.TCPConn, plain bool) syscall.RawConn {
-	if kernelLacksCounts.Load() {
+// askable returns the socket if what the kernel knows of it can be used, else nil.
+func askable(c *net.TCPConn, plain bool) syscall.RawConn {
+	if kernelIsSilent.Load() {
 		return nil
 	}
 	raw, err := c.SyscallConn()
@@ -81,9 +85,9 @@ func kernelCounts(c *net.TCPConn, plain bool) syscall.RawConn {
 	probe.Do(func() {
 		rd := readers.Get().(*tcpinfo.Reader)
 		defer readers.Put(rd)
-		kernelLacksCounts.Store(errors.Is(rd.ReadOnce(raw), errors.ErrUnsupported))
+		kernelIsSilent.Store(errors.Is(rd.ReadOnce(raw), errors.ErrUnsupported))
 	})
-	if kernelLacksCounts.Load() {
+	if kernelIsSilent.Load() {
 		return nil
 	}
 	return raw
@@ -95,10 +99,10 @@ func plainTCP(raw syscall.RawConn) bool {
 	return rd.PlainTCP(raw)
 }
 
-// Whether the kernel has byte counts at all is asked once, of the first connection.
+// Whether the kernel tells anything at all is asked once, of the first connection.
 var (
-	probe             sync.Once
-	kernelLacksCounts atomic.Bool
+	probe          sync.Once
+	kernelIsSilent atomic.Bool
 )
 
 // open puts the connection in the table and in its endpoint's counts.

@@ -83,18 +83,21 @@ func (s *ConnStats) final(now int64) (before uint32, l lastLook) {
 	defer s.flags.Or(flagFinal)
 
 	state := tcpinfo.State(0)
-	if s.raw == nil {
-		s.look(nil, now)
-	} else {
+	if !s.kernelCounts() {
+		s.takeCalls(now)
+	}
+	if s.raw != nil {
 		rd := readers.Get().(*tcpinfo.Reader)
 		defer readers.Put(rd)
 		if rd.Read(s.raw) == nil {
-			state = rd.Info.State
-			if state == tcpinfo.Closed && errorClass(s.failure.Load()) == errNone {
-				// A reset that no call has met yet. It must be known before the bytes are counted.
-				s.noteFailure(rd.PendingError(s.raw))
+			if s.kernelCounts() {
+				state = rd.Info.State
+				if state == tcpinfo.Closed && errorClass(s.failure.Load()) == errNone {
+					// A reset that no call has met yet. It must be known before the bytes are counted.
+					s.noteFailure(rd.PendingError(s.raw))
+				}
+				s.takeKernel(&rd.Info, now)
 			}
-			s.takeKernel(&rd.Info, now)
 			s.foldKernel(&rd.Info)
 			l.kernel.take(&rd.Info)
 			if s.endpoint.io.kernel.closes.pass(now) {

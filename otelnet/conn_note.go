@@ -33,7 +33,7 @@ func (s *ConnStats) afterRead(err error) {
 
 //go:noinline
 func (s *ConnStats) afterWrite(err error) {
-	if s.has(flagFinal) && s.raw == nil {
+	if s.has(flagFinal) && !s.kernelCounts() {
 		// The connection was closed while this call moved its bytes: nobody else will fold them in.
 		s.mu.Lock()
 		s.foldLocked()

@@ -102,7 +102,7 @@ func (s *snapshot) info() ConnInfo {
 	return row
 }
 
-// row asks the kernel, if it counts, and returns the row of an open connection, addresses and unread bytes left out.
+// row asks the kernel, if it tells, and returns the row of an open connection, addresses and unread bytes left out.
 func (s *ConnStats) row(rd *tcpinfo.Reader, now int64) ConnInfo {
 	var v kernelView
 	s.mu.Lock()

@@ -15,11 +15,13 @@ import (
 type ConnStats struct {
 	id       uint64
 	endpoint *endpoint
-	raw      syscall.RawConn // nil: bytes are counted by the wrapper's own calls
+	raw      syscall.RawConn // nil: the kernel is not asked
 	addrs    addresses       // the wrapped connection; nil if there is none
 	opened   int64           // nanoseconds since processStart
 	slot     uint32          // in its shard, guarded by the shard's lock
 	kind     connKind
+	byCalls  bool // the wrapper's calls count the bytes, also if the kernel is asked for the rest
+	moved    bool // by those calls, since the last sample of the round-trip time; guarded by mu
 
 	flags      atomic.Uint32 // flagXXX
 	failure    atomic.Uint32 // errorClass of the first error that ended the connection
@@ -136,9 +138,12 @@ func (s *ConnStats) InFlight() int {
 	return n
 }
 
-// refresh reads the kernel's counts, if there are any.
+// kernelCounts reports whether the bytes are counted by the kernel, not by the wrapper's calls.
+func (s *ConnStats) kernelCounts() bool { return s.raw != nil && !s.byCalls }
+
+// refresh reads the kernel's counts of the bytes, if there are any.
 func (s *ConnStats) refresh() {
-	if s.raw == nil {
+	if !s.kernelCounts() {
 		return
 	}
 	rd := readers.Get().(*tcpinfo.Reader)

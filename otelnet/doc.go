@@ -69,7 +69,9 @@
 // has not read yet, and may be one too high if a reset follows the peer's end of data unseen. Elsewhere, and with
 // Multipath TCP, the wrapper's calls are counted; there net.Buffers.WriteTo writes past the count.
 //
-// What only the kernel knows, otelnet.tcp and the accept queue, is absent there: no series instead of one of zeros.
+// What only the kernel knows, otelnet.tcp and the accept queue, is absent there: no series instead of one of zeros. On
+// macOS otelnet.tcp.rtt, in whole milliseconds, otelnet.tcp.retransmits and otelnet.tcp.segments are there, of packets
+// with data alone.
 //
 // # Cost
 //

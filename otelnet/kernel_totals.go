@@ -12,14 +12,14 @@ import (
 // kernelTotals are what the kernel counted beside the bytes, over all connections with one otelnet.listener or
 // otelnet.target, closed ones included.
 type kernelTotals struct {
-	known                                atomic.Bool // the kernel counted at least one connection
+	known                                atomic.Bool // the kernel told of at least one connection
 	retransmits, segmentsOut, segmentsIn atomic.Uint64
 	busy, rwndLimited, sndbufLimited     atomic.Int64 // nanoseconds
 	opts                                 *optionSet
 	closes                               thinner // of the samples at a close
 }
 
-// observe tells nothing where the kernel counts nothing: a zero would say that there are no retransmits.
+// observeKernel tells nothing where the kernel tells nothing: a zero would say that there are no retransmits.
 func (t *ioTotals) observeKernel(o metric.Observer, ins *instruments) {
 	k := &t.kernel
 	if !k.known.Load() {
@@ -28,6 +28,9 @@ func (t *ioTotals) observeKernel(o metric.Observer, ins *instruments) {
 	o.ObserveInt64(ins.retransmits, int64(k.retransmits.Load()), k.opts.observe...)
 	o.ObserveInt64(ins.segments, int64(k.segmentsOut.Load()), t.sentOpts...)
 	o.ObserveInt64(ins.segments, int64(k.segmentsIn.Load()), t.receivedOpts...)
+	if !tcpinfo.TellsTimes {
+		return
+	}
 	o.ObserveFloat64(ins.busyTime, time.Duration(k.busy.Load()).Seconds(), k.opts.observe...)
 	o.ObserveFloat64(ins.rwndLimited, time.Duration(k.rwndLimited.Load()).Seconds(), k.opts.observe...)
 	o.ObserveFloat64(ins.sndbufLimited, time.Duration(k.sndbufLimited.Load()).Seconds(), k.opts.observe...)
@@ -75,10 +78,17 @@ const sampleEvery = 10 * time.Second
 // rttSample is a connection's round-trip time, zero if there is nothing to tell.
 type rttSample struct{ smoothed, least time.Duration }
 
-// sampleRTT returns a sample if the peer has been heard of since the last one was due. A connection that has been idle
-// knows no more than it did then.
+// sampleRTT returns a sample if the peer has been heard of since the last one was due, or where the calls count, if they
+// have moved bytes since. A connection that has been idle knows no more than it did then.
 func (s *ConnStats) sampleRTT(info *tcpinfo.Info, now, since int64) rttSample {
-	if info.RTT == 0 || int64(info.LastAck) > now-max(since, s.opened) {
+	if info.RTT == 0 {
+		return rttSample{}
+	}
+	news := int64(info.LastAck) <= now-max(since, s.opened)
+	if s.byCalls {
+		news, s.moved = s.moved, false
+	}
+	if !news {
 		return rttSample{}
 	}
 	return rttSample{smoothed: info.RTT, least: info.MinRTT}

@@ -63,18 +63,24 @@ func (s *ConnStats) fold(p *pass) (r rttSample) {
 // look brings the connection's own counts up to date. It reports whether the kernel was asked; what it said is in rd.
 // s.mu is held.
 func (s *ConnStats) look(rd *tcpinfo.Reader, now int64) bool {
-	if s.raw == nil {
-		if n := uint32(s.sent.Load() + s.received.Load()); n != s.marks.carried {
-			s.marks.carried = n
-			s.lastActive.Store(now)
-		}
+	if !s.kernelCounts() {
+		s.takeCalls(now)
+	}
+	if s.raw == nil || s.has(flagFinal) || rd.Read(s.raw) != nil {
 		return false
 	}
-	if s.has(flagFinal) || rd.Read(s.raw) != nil {
-		return false
+	if s.kernelCounts() {
+		s.takeKernel(&rd.Info, now)
 	}
-	s.takeKernel(&rd.Info, now)
 	return true
+}
+
+// takeCalls notes whether the wrapper's calls have moved bytes since the last look.
+func (s *ConnStats) takeCalls(now int64) {
+	if n := uint32(s.sent.Load() + s.received.Load()); n != s.marks.carried {
+		s.marks.carried, s.moved = n, true
+		s.lastActive.Store(now)
+	}
 }
 
 // foldLocked adds the bytes that the totals do not hold yet. Sums only grow: a count that seems to go back adds nothing.
@@ -89,7 +95,7 @@ func (s *ConnStats) foldLocked() {
 	}
 }
 
-// takeKernel copies the kernel's counts.
+// takeKernel copies the kernel's counts of the bytes.
 func (s *ConnStats) takeKernel(info *tcpinfo.Info, now int64) {
 	if info.PeerFIN() {
 		s.flags.Or(flagPeerFIN)

@@ -47,7 +47,8 @@ type ConnInfo struct {
 	SendRate    float64 `json:"sendRate,omitempty"`    // bytes
 	RequestRate float64 `json:"requestRate,omitempty"` // requests
 
-	// From struct tcp_info; for closed ones, just before the close. 0 where the kernel does not tell.
+	// From struct tcp_info; for closed ones, just before the close. 0 where the kernel does not tell: macOS tells the
+	// round-trip time in milliseconds, Retransmits and UnreadBytes, see docs/connections.md.
 	RTTSeconds    float64 `json:"rttSeconds,omitempty"`    // smoothed round-trip time (tcpi_rtt)
 	MinRTTSeconds float64 `json:"minRttSeconds,omitempty"` // shortest of the last minutes (tcpi_min_rtt)
 	Retransmits   uint64  `json:"retransmits,omitempty"`   // segments sent again (tcpi_total_retrans)

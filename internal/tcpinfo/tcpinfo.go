@@ -3,6 +3,10 @@
 // On Linux the answer is struct tcp_info (getsockopt TCP_INFO, see include/uapi/linux/tcp.h). The kernel counts every
 // byte that a socket carries whichever way the program moves it: write, writev, sendfile or splice. One answer costs
 // about half a microsecond and no allocation.
+//
+// On macOS it is struct tcp_connection_info (getsockopt TCP_CONNECTION_INFO, see bsd/netinet/tcp.h of XNU), which has the
+// round-trip time and counts of packets, but neither the bytes that a program has written nor times: see [CountsBytes]
+// and [TellsTimes]. Elsewhere nothing is asked.
 package tcpinfo
 
 import (
@@ -27,7 +31,8 @@ const (
 	Closing     State = 11
 )
 
-// Info is the part of struct tcp_info that is used here. Counts start at zero when the socket is made.
+// Info is the part of the kernel's answer that is used here, under the names of Linux's struct tcp_info. Counts start at
+// zero when the socket is made. On macOS only RTT, Retransmits, SegmentsOut and SegmentsIn are filled in.
 type Info struct {
 	State          State
 	LastSent       time.Duration // since data was last sent; on a fresh socket, since it was made

@@ -16,6 +16,12 @@ const (
 	siocInq       = 0x541B
 )
 
+// What the kernel's answer has.
+const (
+	CountsBytes = true // SentBytes, ReceivedBytes, NotSentBytes and the state they depend on
+	TellsTimes  = true // times since something happened, and in which something held data back
+)
+
 // Reader reads sockets one after another without allocating. It must not be copied or used by two goroutines at once.
 type Reader struct {
 	Info Info // what the last Read found

@@ -1,4 +1,4 @@
-//go:build !linux || 386 || s390x
+//go:build !(linux || darwin) || 386 || s390x
 
 package tcpinfo
 
@@ -9,7 +9,13 @@ import (
 	"syscall"
 )
 
-var errPlatform = fmt.Errorf("tcpinfo: no byte counts on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+var errPlatform = fmt.Errorf("tcpinfo: nothing to ask on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+
+// What the kernel's answer has: there is none.
+const (
+	CountsBytes = false
+	TellsTimes  = false
+)
 
 // Reader reads sockets one after another. On this platform it has nothing to read.
 type Reader struct {
