@@ -50,7 +50,6 @@ func TestCaptureOfAnIncident(t *testing.T) {
 	if n := p.ink("#metrics canvas"); n < 500 {
 		p.Errorf("a chart has %d pixels, want a drawing", n)
 	}
-	time.Sleep(time.Second) // the frame's page has no event of its own that a test can await
 	p.picture("capture")
 
 	p.part(t, "profiles", func() {
@@ -125,7 +124,6 @@ func TestCaptureOfAnIncident(t *testing.T) {
 		p.run(`{ const s = document.querySelector("#profiles select[aria-label='Compare with']"); s.value = s.options[1].value; s.dispatchEvent(new Event("change")); }`)
 		p.until("it is compared with the first", `/(more|less) in .* than the /.test(document.querySelector("#profiles .note").textContent)`)
 		want(p, `/\/flamegraph\?.*base=/.test(document.querySelector("iframe.pprof").getAttribute("src"))`, true)
-		time.Sleep(time.Second) // as above
 		p.picture("capture-difference")
 	})
 }
@@ -166,19 +164,21 @@ func TestHostileNamesInFlameGraphs(t *testing.T) {
 	p.do(chromedp.Navigate(p.open + "/captures/" + id))
 	p.until("the functions are listed", `document.querySelectorAll("#profiles tbody tr").length >= 3`)
 	want(p, `[...document.querySelectorAll("#profiles tbody code")].some((c) => c.textContent === `+"`main."+markup+"`"+`)`, true)
-	time.Sleep(time.Second)
 	p.picture("flame")
 
-	// pprof's menu stands in the frame; where its links lead is decided outside.
-	box := value[[]float64](p, `(() => { const f = document.querySelector("iframe.pprof"); f.scrollIntoView(); const r = f.getBoundingClientRect(); return [r.left, r.top]; })()`)
-	time.Sleep(500 * time.Millisecond) // the browser learns where frames of other origins lie when it draws
-	p.do(clickAt(box[0]+40, box[1]+22))
-	time.Sleep(300 * time.Millisecond)
-	p.view("flame-menu")
-	p.do(clickAt(box[0]+40, box[1]+60))
-	p.until("the link of pprof's menu is followed", `document.querySelector("iframe.pprof").getAttribute("src").includes("/cpu.pb.gz/top")`)
+	// pprof's menu stands in the frame; where its links lead is decided outside. The browser learns where a frame of another origin
+	// lies when it draws, and nothing tells the test: so it clicks until it has met.
+	stack.Until(p.TB, time.Minute, "the link of pprof's menu to be followed", func(context.Context) error {
+		box := value[[]float64](p, `(() => { const f = document.querySelector("iframe.pprof"); f.scrollIntoView(); const r = f.getBoundingClientRect(); return [r.left, r.top]; })()`)
+		p.do(clickAt(box[0]+40, box[1]+22))
+		p.view("flame-menu")
+		p.do(clickAt(box[0]+40, box[1]+60))
+		if src := value[string](p, `document.querySelector("iframe.pprof").getAttribute("src")`); !strings.Contains(src, "/cpu.pb.gz/top") {
+			return fmt.Errorf("the frame shows %s", src)
+		}
+		return nil
+	})
 	want(p, `document.querySelector("#profiles [value=top]").getAttribute("aria-checked")`, "true")
-	time.Sleep(500 * time.Millisecond)
 	p.view("flame-table")
 
 	// The label that the samples carry.
