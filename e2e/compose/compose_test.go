@@ -11,13 +11,16 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/otelnet/agent/capture"
 	"github.com/otelnet/agent/e2e/internal/stack"
 )
 
@@ -98,12 +101,12 @@ func TestComposeFile(t *testing.T) {
 		}
 	})
 
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
 	t.Run("the page wants the token", func(t *testing.T) {
-		jar, err := cookiejar.New(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		client := &http.Client{Jar: jar}
 		for _, step := range []struct {
 			path string
 			want int
@@ -120,6 +123,7 @@ func TestComposeFile(t *testing.T) {
 		}
 	})
 
+	var evidence string
 	t.Run("the incident's alert reaches Alertmanager", func(t *testing.T) {
 		alertmanager := &stack.Alertmanager{URL: "http://127.0.0.1:9093"}
 		stack.Until(t, 2*time.Minute, "an alert", func(ctx context.Context) error {
@@ -129,10 +133,32 @@ func TestComposeFile(t *testing.T) {
 			}
 			for _, a := range alerts {
 				if a.Labels["alertname"] == "HighErrorRate" {
+					evidence = a.Annotations["capture"]
 					return nil
 				}
 			}
 			return fmt.Errorf("no HighErrorRate among %v", alerts)
+		})
+	})
+
+	t.Run("its evidence is there", func(t *testing.T) {
+		link, err := url.Parse(evidence)
+		if err != nil || evidence == "" {
+			t.Fatalf("the annotation capture is %q, want a link", evidence)
+		}
+		stack.Until(t, time.Minute, "the whole capture", func(ctx context.Context) error {
+			body, err := stack.Get(ctx, client, page+"/api/captures/"+path.Base(link.Path))
+			if err != nil {
+				return err
+			}
+			var m capture.Manifest
+			if err := json.Unmarshal(body, &m); err != nil {
+				return err
+			}
+			if cpu, ok := m.Artefact(capture.CPU); m.State != capture.StateDone || !ok || cpu.Status != capture.StatusOK {
+				return fmt.Errorf("%s", body)
+			}
+			return nil
 		})
 	})
 }
