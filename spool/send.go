@@ -239,7 +239,6 @@ func (s *Spool) attempt(ctx context.Context, r record) (answer reply, err error)
 
 // failed notes that the receiver is away and when to try again.
 func (s *Spool) failed(err error, asked time.Duration) {
-	requests, _ := s.queue.depth()
 	s.mu.Lock()
 	first := s.away == nil
 	s.away = err
@@ -259,6 +258,7 @@ func (s *Spool) failed(err error, asked time.Duration) {
 	}
 	s.admit.Lock()
 	defer s.admit.Unlock()
+	requests, _ := s.queue.depth() // under admit, so that each waiter's own is among them
 	for seq, waiter := range s.waiting {
 		waiter <- outcome{err: &QueuedError{Requests: requests, Cause: err}}
 		delete(s.waiting, seq)
