@@ -3,6 +3,7 @@
 package otelnet
 
 import (
+	"slices"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -35,7 +36,7 @@ func TestKernelIsAskedBesideTheCalls(t *testing.T) {
 	var row ConnInfo
 	measure := func() {
 		out, in, again = m.sum(metricSegments, front, transmit), m.sum(metricSegments, front, receive), m.sum(metricRetransmits, front)
-		row = Connections(Filter{Match: peer})[0]
+		row = rowOf(t, stats.ID(), Filter{Match: peer})
 	}
 	witness(t, stats, measure, func(i tcpinfo.Info) {
 		if out != int64(i.SegmentsOut) || in != int64(i.SegmentsIn) || again != int64(i.Retransmits) || in == 0 {
@@ -49,10 +50,21 @@ func TestKernelIsAskedBesideTheCalls(t *testing.T) {
 	if got := m.sum(metricSegments, front, transmit); got < out {
 		t.Errorf("segments after the close: got %d, want %d at least", got, out)
 	}
-	if rows := Connections(Filter{Match: peer, State: "closed"}); len(rows) != 1 || rows[0].RTTSeconds == 0 {
-		t.Errorf("the closed row has no rtt: %+v", rows)
+	if row := rowOf(t, stats.ID(), Filter{Match: peer, State: "closed"}); row.RTTSeconds == 0 {
+		t.Errorf("the closed row has no rtt: %+v", row)
 	}
 	m.wantEnd("local", "")
+}
+
+// rowOf returns the row of one connection: others may have had the same port before.
+func rowOf(t *testing.T, id uint64, f Filter) ConnInfo {
+	t.Helper()
+	rows := Connections(f)
+	i := slices.IndexFunc(rows, func(r ConnInfo) bool { return r.ID == id })
+	if i < 0 {
+		t.Fatalf("connection %d is not among %+v", id, rows)
+	}
+	return rows[i]
 }
 
 func TestRoundTripTimesAreSampledBesideTheCalls(t *testing.T) {

@@ -110,11 +110,25 @@ func TestMutex(t *testing.T) {
 	if i < 0 || !strings.Contains(sum.Longest[i].WokenBy, "tracesum.") || sum.Longest[i].Open || sum.Longest[i].Before {
 		t.Errorf("the longest wait: got %+v, want one that was ended by a function of this package", sum.Longest)
 	}
-	if got := sum.cause(t, causeWaitGroup).site(t, "holdLock"); got.Count != 1 {
-		t.Errorf("wait group: got %+v, want one wait in holdLock", got)
-	}
 	if got := sum.cause(t, causeSleep).site(t, "holdLock"); got.Count != 1 || !about(got.Total, nap) {
 		t.Errorf("sleep: got %+v, want %s in holdLock", got, nap)
+	}
+}
+
+func awaitGroup(g *sync.WaitGroup) { g.Wait() }
+
+func TestWaitGroup(t *testing.T) {
+	sum := read(t, record(t, func() {
+		var group, done sync.WaitGroup
+		group.Add(1)
+		done.Go(func() { awaitGroup(&group) })
+		parked(1, "tracesum.awaitGroup")
+		time.Sleep(nap)
+		group.Done()
+		done.Wait()
+	}))
+	if got := sum.cause(t, causeWaitGroup).site(t, "awaitGroup"); got.Count != 1 || !about(got.Total, nap) {
+		t.Errorf("got %+v, want one wait of about %s", got, nap)
 	}
 }
 
