@@ -2,7 +2,9 @@ package otelnetgrpc_test
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,14 +46,19 @@ func (failing) List(context.Context, *grpc_health_v1.HealthListRequest) (*grpc_h
 	return nil, status.Error(codes.Internal, "no")
 }
 
+// runs tells the connections of this run of a test from those of the one before, which the table still has.
+var runs atomic.Int64
+
 // Calls and their errors show at both ends of the connection, with otelgrpc beside, which counts the same calls.
 func TestCallsAreJoinedToConnections(t *testing.T) {
 	ctx := t.Context()
+	run := runs.Add(1)
+	front, back := fmt.Sprintf("grpc front %d.", run), fmt.Sprintf("grpc back %d.", run)
 	reader := sdkmetric.NewManualReader()
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	defer mp.Shutdown(context.Background())
 
-	ln, err := otelnet.Listen("tcp", "127.0.0.1:0", otelnet.WithName("grpc front"), otelnet.WithMeterProvider(mp))
+	ln, err := otelnet.Listen("tcp", "127.0.0.1:0", otelnet.WithName(front), otelnet.WithMeterProvider(mp))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +70,7 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 	go func() { served <- srv.Serve(ln) }()
 	defer func() { srv.Stop(); <-served }()
 
-	dialer, err := otelnet.NewDialer(nil, otelnet.WithName("grpc back"), otelnet.WithMeterProvider(mp))
+	dialer, err := otelnet.NewDialer(nil, otelnet.WithName(back), otelnet.WithMeterProvider(mp))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +100,7 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 	}
 	const last = "/grpc.health.v1.Health/List"
 	// NotFound is an answer for the server, and an error for who asked. A method that the server lacks never reaches it.
-	ends := map[string]struct{ requests, errors uint64 }{"grpc front": {5, 1}, "grpc back": {6, 3}}
+	ends := map[string]struct{ requests, errors uint64 }{front: {5, 1}, back: {6, 3}}
 	for name, want := range ends {
 		got := row(t, name, func(r otelnet.ConnInfo) bool { return r.Requests == want.requests && r.Errors == want.errors })
 		if got.Route != last || got.Protocol != "HTTP/2.0" {
