@@ -65,9 +65,7 @@ func (s *Server) profileView(w http.ResponseWriter, r *http.Request, m capture.M
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
 	defer cancel()
-	if !s.views.enter(ctx) {
-		w.Header().Set("Retry-After", "5")
-		fail(w, http.StatusServiceUnavailable, "unavailable", "others are being served; try again in some seconds")
+	if !s.takeTurn(ctx, w) {
 		return
 	}
 	defer s.views.leave()
@@ -172,6 +170,16 @@ func parseLabel(text string) (flame.Label, error) {
 	return flame.Label{Key: key, Value: value}, nil
 }
 
+// takeTurn waits for the turn of a costly view, and answers that there is none if it does not come. The caller leaves s.views.
+func (s *Server) takeTurn(ctx context.Context, w http.ResponseWriter) bool {
+	if s.views.enter(ctx) {
+		return true
+	}
+	w.Header().Set("Retry-After", "5")
+	fail(w, http.StatusServiceUnavailable, "unavailable", "others are being served; try again in some seconds")
+	return false
+}
+
 // traceSummary says what happened in the execution trace. It is kept, for it takes up to a second of a processor to make.
 func (s *Server) traceSummary(w http.ResponseWriter, r *http.Request, m capture.Manifest) {
 	if err := onlyKnown(r.URL.Query()); err != nil {
@@ -190,9 +198,7 @@ func (s *Server) traceSummary(w http.ResponseWriter, r *http.Request, m capture.
 	defer f.Close() //nolint:errcheck // only read
 	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
 	defer cancel()
-	if !s.views.enter(ctx) {
-		w.Header().Set("Retry-After", "5")
-		fail(w, http.StatusServiceUnavailable, "unavailable", "others are being served; try again in some seconds")
+	if !s.takeTurn(ctx, w) {
 		return
 	}
 	defer s.views.leave()
