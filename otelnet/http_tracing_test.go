@@ -124,7 +124,7 @@ func TestPlainOTelHTTPBesideOurConnections(t *testing.T) {
 	ln := serve(t, srv, false, m.option())
 	base := &http.Transport{DialContext: newTestDialer(t, nil, m.option()).DialContext}
 	client := &http.Client{Transport: otelhttp.NewTransport(base, plain...)}
-	defer client.CloseIdleConnections()
+	defer base.CloseIdleConnections() // otelhttp's transport does not hand it on
 	get(t, client, "http://"+ln.Addr().String())
 
 	eventually(t, "both spans have ended", func() bool { return len(rec.Ended()) == 2 })

@@ -25,33 +25,35 @@ import (
 	"go.uber.org/goleak"
 )
 
-// openSockets counts the process' file descriptors that are sockets. Others come and go on their own: package net keeps
-// the pipes it splices through until the garbage collector takes them.
-func openSockets(t testing.TB) int {
+// openSockets returns the process' sockets, by the names the kernel gives them. Other file descriptors come and go on their
+// own: package net keeps the pipes it splices through until the garbage collector takes them.
+func openSockets(t testing.TB) map[string]bool {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
+	sockets := map[string]bool{}
 	for _, e := range entries {
 		if link, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(link, "socket:") {
-			n++
+			sockets[link] = true
 		}
 	}
-	return n
+	return sockets
 }
 
 // nothingLeft checks at the end of a test that it has left no goroutine and no socket.
 func nothingLeft(t *testing.T) {
-	before := goleak.IgnoreCurrent()
-	sockets := openSockets(t)
+	goroutines := goleak.IgnoreCurrent()
+	before := openSockets(t) // a socket of an earlier test may still be on its way out
 	t.Cleanup(func() {
-		if err := goleak.Find(before); err != nil {
+		if err := goleak.Find(goroutines); err != nil {
 			t.Error(err)
 		}
-		if now := openSockets(t); now != sockets {
-			t.Errorf("sockets: got %d, before the test %d", now, sockets)
+		for s := range openSockets(t) {
+			if !before[s] {
+				t.Errorf("left behind: %s", s)
+			}
 		}
 	})
 }
