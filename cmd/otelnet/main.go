@@ -12,6 +12,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -27,44 +28,29 @@ const (
 
 // command is one of the tool's.
 type command struct {
-	name string
-	run  func(args []string, stdout io.Writer) error
+	name  string
+	usage string // its lines of the help
+	run   func(args []string, stdout io.Writer) error
 }
 
-var commands = []command{
-	{"rules", rules},
-	{"top", top},
-	{"report", makeReport},
+func commands() []command {
+	return []command{
+		{"rules", rulesUsage, rules},
+		{"top", topUsage, top},
+		{"report", reportUsage, makeReport},
+	}
 }
-
-const usage = `usage:
-  otelnet rules check FILE...
-  otelnet rules test FILE...
-  otelnet rules replay FILE -from RECORDED.jsonl
-  otelnet top [-sort COLUMN] [-filter TEXT] [-state STATE] [-rows N] [-every 2s] [URL]
-  otelnet report -from agent=URL|prometheus=URL|influxdb=URL [-range 1h] [-until TIME] [-format text|html|json|csv] [-o FILE]
-                 [-service NAME] [-instance ID] [-select ATTRIBUTE=VALUE] [-metric NAME] [-header 'NAME: VALUE'] [-timeout 30s] [-partial]
-`
-
-// usageError is a mistake on the command line.
-type usageError struct{ text string }
-
-func (e usageError) Error() string { return e.text }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 && (args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
-		fmt.Fprint(stdout, usage)
-		return exitDone
-	}
 	err := dispatch(args, stdout)
 	var wrong usageError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &wrong):
-		fmt.Fprintf(stderr, "otelnet: %s\n%s", wrong, usage)
+		fmt.Fprintf(stderr, "otelnet: %s\n%s\n", wrong.text, hint(args))
 		return exitUsage
 	default:
 		fmt.Fprintln(stderr, strings.TrimPrefix(err.Error(), "alertproc: "))
@@ -74,12 +60,35 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 func dispatch(args []string, stdout io.Writer) error {
 	if len(args) == 0 {
-		return usageError{"a command is missing"}
+		return usageError{"a command is missing: want " + commandNames()}
 	}
-	for _, c := range commands {
-		if c.name == args[0] {
-			return c.run(args[1:], stdout)
+	name, rest := args[0], args[1:]
+	if isHelp(name) || name == "help" {
+		return help(rest, stdout)
+	}
+	c, err := find(name)
+	if err != nil {
+		return err
+	}
+	if err = c.run(rest, stdout); errors.Is(err, flag.ErrHelp) {
+		return help([]string{name}, stdout)
+	}
+	return err
+}
+
+func find(name string) (command, error) {
+	for _, c := range commands() {
+		if c.name == name {
+			return c, nil
 		}
 	}
-	return usageError{fmt.Sprintf("there is no command %q", args[0])}
+	return command{}, usageError{fmt.Sprintf("there is no command %q: want %s", name, commandNames())}
+}
+
+func commandNames() string {
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ", ")
 }

@@ -75,7 +75,13 @@ tests:
 		{"rules replay " + rules + " -from " + recording, 0, replayed, ""},
 		{"rules replay --from=" + recording + " " + rules, 0, replayed, ""},
 		{"rules replay " + rules + " -from " + rules, 1, "", rules + ": alertproc: replay: line 1: not an OTLP export request in JSON"},
-		{"help", 0, usage, ""},
+		{"help", 0, "usage:\n" + rulesUsage + topUsage + reportUsage, ""},
+		{"-h", 0, "usage:\n" + rulesUsage + topUsage + reportUsage, ""},
+		{"help top", 0, "usage:\n" + topUsage, ""},
+		{"top -h", 0, "usage:\n" + topUsage, ""},
+		{"report -from x --help", 0, "usage:\n" + reportUsage, ""},
+		{"rules -h", 0, "usage:\n" + rulesUsage, ""},
+		{"rules check --help", 0, "usage:\n" + rulesUsage, ""},
 		{"", 2, "", "a command is missing"},
 		{"dance", 2, "", `there is no command "dance"`},
 		{"rules", 2, "", "want check, test or replay"},
@@ -97,6 +103,47 @@ tests:
 			}
 			if !strings.Contains(stderr.String(), tc.stderr) || tc.stderr == "" && stderr.Len() > 0 {
 				t.Errorf("stderr: got %q, want %q in it", stderr.String(), tc.stderr)
+			}
+		})
+	}
+}
+
+// A mistake on the command line is one line that says what, where and what is allowed, one that says where help is, and
+// nothing that anyone would pipe on.
+func TestUsageErrors(t *testing.T) {
+	const top, report, rules = "otelnet help top shows how it is used", "otelnet help report shows how it is used", "otelnet help rules shows how it is used"
+	const all = "otelnet help shows the commands"
+	for _, tc := range []struct{ args, want, hint string }{
+		{"", "a command is missing: want rules, top, report", all},
+		{"dance", `there is no command "dance": want rules, top, report`, all},
+		{"help dance", `there is no command "dance": want rules, top, report`, all},
+		{"top -x", "top: there is no option -x", top},
+		{"top -sort", "top: -sort needs a value", top},
+		{"top -every 2", `top: -every "2": want a duration such as 2s or 1m`, top},
+		{"top -every 1ms", "top: -every 1ms: want 200ms to 1h", top},
+		{"top -rows many", `top: -rows "many": want a whole number`, top},
+		{"top -rows 99999999999999999999", `top: -rows "99999999999999999999": too large a number`, top},
+		{"top a b", `top: unexpected argument "b"`, top},
+		{"report", "report: name a source with -from: agent=URL, prometheus=URL or influxdb=URL", report},
+		{"report -x=1", "report: there is no option -x", report},
+		{"report -range", "report: -range needs a value", report},
+		{"report -partial=perhaps", `report: -partial "perhaps": want true or false`, report},
+		{"report -select x", `report: -select "x": want ATTRIBUTE=VALUE`, report},
+		{"report -timeout 1", `report: -timeout "1": want a duration such as 2s or 1m`, report},
+		{"rules", "rules: want check, test or replay", rules},
+		{"rules mend", `rules: there is no "mend"; want check, test or replay`, rules},
+		{"rules check -x", "rules check: there is no option -x", rules},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if got := run(strings.Fields(tc.args), &stdout, &stderr); got != 2 {
+				t.Errorf("status: got %d, want 2", got)
+			}
+			if want := "otelnet: " + tc.want + "\n" + tc.hint + "\n"; stderr.String() != want {
+				t.Errorf("stderr: got %q, want %q", stderr.String(), want)
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("stdout: got %q, want nothing", stdout.String())
 			}
 		})
 	}

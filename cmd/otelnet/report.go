@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -77,8 +76,7 @@ func (s *reportSettings) build(ctx context.Context) (*report.Report, error) {
 
 func parseReport(args []string, now time.Time) (*reportSettings, error) {
 	s := &reportSettings{remote: remote.Options{Header: http.Header{}, Select: map[string]string{}}}
-	fs := flag.NewFlagSet("report", flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // the caller tells errors and the usage
+	fs := newFlags("report")
 	from := fs.String("from", "", "")
 	length := fs.String("range", "1h", "")
 	until := fs.String("until", "", "")
@@ -100,8 +98,8 @@ func parseReport(args []string, now time.Time) (*reportSettings, error) {
 	var headers []string // looked at later: the flag package would repeat a wrong one, and it may be a secret
 	fs.Func("header", "", func(text string) error { headers = append(headers, text); return nil })
 	wrong := func(format string, args ...any) error { return usageError{"report: " + fmt.Sprintf(format, args...)} }
-	if err := fs.Parse(args); err != nil {
-		return nil, wrong("%s", err)
+	if err := parseFlags(fs, args); err != nil {
+		return nil, err
 	}
 	if fs.NArg() > 0 {
 		return nil, wrong("unexpected argument %q", fs.Arg(0))

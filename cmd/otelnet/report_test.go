@@ -62,7 +62,7 @@ func TestReport(t *testing.T) {
 		{"-from agent=" + whole + " -select x", 2, "", "want ATTRIBUTE=VALUE"},
 		{"-from agent=" + whole + " -timeout 0s", 2, "", "report: -timeout 0s: want more than 0"},
 		{"-from agent=" + whole + " more", 2, "", `report: unexpected argument "more"`},
-		{"-form x", 2, "", "report: flag provided but not defined: -form"},
+		{"-form x", 2, "", "report: there is no option -form"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if got := run(append([]string{"report"}, strings.Fields(tc.args)...), &stdout, &stderr); got != tc.status {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +20,9 @@ import (
 func rules(args []string, stdout io.Writer) error {
 	if len(args) == 0 {
 		return usageError{"rules: want check, test or replay"}
+	}
+	if slices.ContainsFunc(args, isHelp) {
+		return flag.ErrHelp
 	}
 	switch args[0] {
 	case "check":

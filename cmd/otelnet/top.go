@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,15 +52,14 @@ func top(args []string, stdout io.Writer) error {
 
 func parseTop(args []string) (topSettings, error) {
 	set := topSettings{}
-	fs := flag.NewFlagSet("top", flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // the caller tells errors and the usage
+	fs := newFlags("top")
 	sort := fs.String("sort", "-sendRate", "")
 	match := fs.String("filter", "", "")
 	state := fs.String("state", "open", "")
 	rows := fs.Int("rows", 100, "")
 	fs.DurationVar(&set.every, "every", 2*time.Second, "")
-	if err := fs.Parse(args); err != nil {
-		return set, usageError{"top: " + err.Error()}
+	if err := parseFlags(fs, args); err != nil {
+		return set, err
 	}
 	if fs.NArg() > 1 {
 		return set, usageError{fmt.Sprintf("top: unexpected argument %q", fs.Arg(1))}

@@ -129,7 +129,7 @@ func TestTopErrors(t *testing.T) {
 		{[]string{"-every", "1ms"}, exitUsage, "otelnet: top: -every 1ms: want 200ms to 1h"},
 		{[]string{"a", "b"}, exitUsage, `otelnet: top: unexpected argument "b"`},
 		{[]string{"-state", "odd"}, exitUsage, `otelnet: top: state: "odd" is unknown; allowed are open, closed, all, new, active, idle`},
-		{[]string{"-nope"}, exitUsage, "otelnet: top: flag provided but not defined: -nope"},
+		{[]string{"-nope"}, exitUsage, "otelnet: top: there is no option -nope"},
 	} {
 		var out, errs bytes.Buffer
 		code := run(append([]string{"top"}, tc.args...), &out, &errs)
