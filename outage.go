@@ -29,6 +29,7 @@ type outage struct {
 	spool  *spooled // what keeps the exports meanwhile; nil without one
 	ok     atomic.Int64
 	failed atomic.Int64
+	mute   atomic.Bool // of an agent that did not come to start: nothing is to be exported
 
 	mu    sync.Mutex
 	err   error     // of the last export; nil if it succeeded
@@ -106,7 +107,9 @@ type metricExporter struct {
 }
 
 func (e metricExporter) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
-	e.outage.record(e.Exporter.Export(ctx, rm))
+	if !e.outage.mute.Load() {
+		e.outage.record(e.Exporter.Export(ctx, mergeScopes(rm)))
+	}
 	return nil
 }
 
@@ -117,6 +120,8 @@ type spanExporter struct {
 }
 
 func (e spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	e.outage.record(e.SpanExporter.ExportSpans(ctx, spans))
+	if !e.outage.mute.Load() {
+		e.outage.record(e.SpanExporter.ExportSpans(ctx, spans))
+	}
 	return nil
 }

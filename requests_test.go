@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -141,4 +142,57 @@ type exporterFunc struct {
 func (f *exporterFunc) Export(_ context.Context, rm *metricdata.ResourceMetrics) error {
 	f.export(rm)
 	return nil
+}
+
+// scopeNames is an exporter that keeps the names of the scopes of its last export, and of their metrics.
+type scopeNames struct {
+	recorder
+	scopes  []string
+	metrics []string
+}
+
+func (s *scopeNames) Export(_ context.Context, rm *metricdata.ResourceMetrics) error {
+	s.scopes, s.metrics = nil, nil
+	for _, sm := range rm.ScopeMetrics {
+		s.scopes = append(s.scopes, sm.Scope.Name)
+		for _, m := range sm.Metrics {
+			s.metrics = append(s.metrics, m.Name)
+		}
+	}
+	return nil
+}
+
+// What the SDK aggregates and what producers give of a scope is exported as one, at every export and with a snapshot taken
+// of the same buffers in between.
+func TestScopesAreExportedOnce(t *testing.T) {
+	clearEnv(t)
+	exported := &scopeNames{}
+	// The view makes the SDK aggregate the runtime's instruments, beside the histograms that its producer gives.
+	view := sdkmetric.NewView(sdkmetric.Instrument{Name: "go.goroutine.count"}, sdkmetric.Stream{Name: "goroutines"})
+	a := start(t, WithMetricExporter(exported), WithViews(view), WithTick(time.Hour))
+	h := otelnet.NewHandler(http.NotFoundHandler(), "test", otelnet.WithMeterProvider(a.MeterProvider()))
+	var before []string
+	for range 3 {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		a.ticker.tick(time.Now())
+		if err := a.ForceFlush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		names := slices.Sorted(slices.Values(exported.metrics))
+		if i := slices.Compact(slices.Clone(names)); len(i) != len(names) {
+			t.Errorf("metrics twice in one export: %q", names)
+		}
+		if before != nil && !slices.Equal(before, names) {
+			t.Errorf("metrics = %q, before %q", names, before)
+		}
+		before = names
+		for _, want := range []string{"http.server.request.duration", "http.server.active_requests", "goroutines", "go.schedule.duration"} {
+			if !slices.Contains(names, want) {
+				t.Errorf("no %s among %q", want, names)
+			}
+		}
+		if got := slices.Sorted(slices.Values(exported.scopes)); len(slices.Compact(slices.Clone(got))) != len(got) {
+			t.Errorf("scopes = %q, want each once", got)
+		}
+	}
 }
