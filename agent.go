@@ -74,10 +74,7 @@ func Start(ctx context.Context, opts ...Option) (*Agent, error) {
 		return a, nil
 	}
 	if err := a.start(ctx, s, rules); err != nil {
-		// Whatever was begun is undone; it has recorded nothing worth waiting for.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = a.Shutdown(ctx)
+		a.abandon(ctx)
 		return nil, err
 	}
 	return a, nil
@@ -141,20 +138,15 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 	if a.resource, err = newResource(ctx, c); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
-	var outages []*outage
 	if tracing(c, s) {
 		if a.tracer, a.traceOut, err = newTracerProvider(ctx, c, s, a.resource); err != nil {
 			return err
 		}
-		outages = append(outages, a.traceOut)
 	}
 	if a.metrics, err = newMetricPipeline(ctx, c, s, a.resource, rules, a.tracer != nil); err != nil {
 		return err
 	}
-	if a.metrics.outage != nil {
-		outages = append(outages, a.metrics.outage)
-	}
-	own, err := newInstruments(a.metrics.provider, outages...)
+	own, err := newInstruments(a.metrics.provider, a.outages()...)
 	if err != nil {
 		return err
 	}
@@ -199,7 +191,35 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 		a.setGlobals()
 	}
 	a.ticker.start()
+	for _, o := range a.outages() {
+		if o.spool != nil {
+			o.spool.sendLeft(ctx)
+		}
+	}
 	return nil
+}
+
+// abandon undoes what start has begun, and leaves nothing of it: no export, in a spool neither, and no file of the history.
+func (a *Agent) abandon(ctx context.Context) {
+	for _, o := range a.outages() {
+		o.mute.Store(true)
+	}
+	a.history = nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = a.Shutdown(ctx)
+}
+
+// outages are those of the signals that are exported.
+func (a *Agent) outages() []*outage {
+	var all []*outage
+	if a.tracer != nil {
+		all = append(all, a.traceOut)
+	}
+	if a.metrics != nil && a.metrics.outage != nil {
+		all = append(all, a.metrics.outage)
+	}
+	return all
 }
 
 func (a *Agent) setGlobals() {

@@ -388,6 +388,55 @@ func TestStartRefuses(t *testing.T) {
 	}
 }
 
+// A Start that fails late has exported nothing and kept nothing.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	fails := func(t *testing.T, opts ...Option) {
+		t.Helper()
+		a, err := Start(t.Context(), append(opts, WithoutGlobals(), WithAdminAddr(taken.Addr().String()))...)
+		if err == nil {
+			_ = a.Shutdown(t.Context())
+			t.Fatal("Start on a port that is taken gave no error")
+		}
+	}
+	t.Run("files", func(t *testing.T) {
+		clearEnv(t)
+		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+freeAddr(t))
+		t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+		dir := t.TempDir()
+		fails(t, WithSpoolDir(dir), WithHistoryFile(filepath.Join(dir, "history")), WithStateFile(filepath.Join(dir, "state")))
+		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && d.Name() != "lock" {
+				t.Errorf("%s was left behind", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("metrics file", func(t *testing.T) {
+		clearEnv(t)
+		path := filepath.Join(t.TempDir(), "metrics.jsonl")
+		fails(t, WithMetricsFile(path, 0, 0))
+		if b, err := os.ReadFile(path); err != nil || len(b) > 0 {
+			t.Errorf("the file holds %d bytes, %v; want none", len(b), err)
+		}
+	})
+	t.Run("exporter", func(t *testing.T) {
+		clearEnv(t)
+		exported := &recorder{}
+		fails(t, WithMetricExporter(exported))
+		if exported.resource != nil || exported.shutdowns != 1 {
+			t.Errorf("exported for %v, shut down %d times; want no export and one shutdown", exported.resource, exported.shutdowns)
+		}
+	})
+}
+
 func TestSDKDisabled(t *testing.T) {
 	clearEnv(t)
 	t.Setenv("OTEL_SDK_DISABLED", "true")

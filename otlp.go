@@ -6,9 +6,12 @@ import (
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 )
@@ -42,9 +45,10 @@ func newOTLPMetrics(ctx context.Context, c config, protocol string) (sdkmetric.E
 	case err != nil:
 		return nil, nil, errors.Join(err, kept.close(ctx))
 	}
-	with := spooledMetrics{exporter, kept}
-	with.prime(ctx)
-	return with, kept, nil
+	kept.prime = func(ctx context.Context) error {
+		return exporter.Export(ctx, &metricdata.ResourceMetrics{Resource: resource.Empty()})
+	}
+	return spooledMetrics{exporter, kept}, kept, nil
 }
 
 // newOTLPSpans does the same for spans.
@@ -53,22 +57,24 @@ func newOTLPSpans(ctx context.Context, c config, protocol string) (sdktrace.Span
 	if err != nil {
 		return nil, nil, err
 	}
-	var exporter sdktrace.SpanExporter
+	var client otlptrace.Client
 	if protocol == protocolHTTPProtobuf {
 		var opts []otlptracehttp.Option
 		if kept != nil {
-			client, clientErr := kept.client()
-			opts, err = append(opts, otlptracehttp.WithHTTPClient(client)), clientErr
+			own, clientErr := kept.client()
+			opts, err = append(opts, otlptracehttp.WithHTTPClient(own)), clientErr
 		}
-		if err == nil {
-			exporter, err = otlptracehttp.New(ctx, opts...)
-		}
+		client = otlptracehttp.NewClient(opts...)
 	} else {
 		var opts []otlptracegrpc.Option
 		if kept != nil {
 			opts = append(opts, otlptracegrpc.WithDialOption(grpc.WithChainUnaryInterceptor(kept.UnaryClientInterceptor())))
 		}
-		exporter, err = otlptracegrpc.New(ctx, opts...)
+		client = otlptracegrpc.NewClient(opts...)
+	}
+	var exporter sdktrace.SpanExporter
+	if err == nil {
+		exporter, err = otlptrace.New(ctx, client)
 	}
 	switch {
 	case kept == nil:
@@ -76,5 +82,6 @@ func newOTLPSpans(ctx context.Context, c config, protocol string) (sdktrace.Span
 	case err != nil:
 		return nil, nil, errors.Join(err, kept.close(ctx))
 	}
+	kept.prime = func(ctx context.Context) error { return client.UploadTraces(ctx, nil) } // the exporter passes over a batch without spans
 	return spooledSpans{exporter, kept}, kept, nil
 }

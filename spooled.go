@@ -13,8 +13,6 @@ import (
 	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/otelnet/agent/spool"
@@ -25,7 +23,8 @@ type spooled struct {
 	*spool.Spool
 	signal string
 	logger func() *slog.Logger
-	base   *http.Transport // over HTTP; nil over gRPC
+	base   *http.Transport             // over HTTP; nil over gRPC
+	prime  func(context.Context) error // an export of nothing, for sendLeft
 }
 
 // openSpool opens the signal's spool, or returns nil if none is asked for.
@@ -63,6 +62,13 @@ func (s *spooled) client() (*http.Client, error) {
 	return &http.Client{Transport: s.RoundTripper(t)}, nil
 }
 
+// sendLeft shows the spool how to send, so that what an earlier run left need not wait for the first export.
+func (s *spooled) sendLeft(ctx context.Context) {
+	if s.Stats().Requests > 0 {
+		_ = s.prime(spool.Prime(ctx)) // if not, the first export does it
+	}
+}
+
 // close sends what it can within ctx. What is left stays for the next run and is no error.
 func (s *spooled) close(ctx context.Context) error {
 	err := s.Close(ctx)
@@ -86,13 +92,6 @@ type spooledMetrics struct {
 
 func (e spooledMetrics) Shutdown(ctx context.Context) error {
 	return errors.Join(e.spool.close(ctx), e.Exporter.Shutdown(ctx))
-}
-
-// prime shows the spool how to send, so that what an earlier run left need not wait for the first export.
-func (e spooledMetrics) prime(ctx context.Context) {
-	if e.spool.Stats().Requests > 0 {
-		_ = e.Export(spool.Prime(ctx), &metricdata.ResourceMetrics{Resource: resource.Empty()}) // if not, the first export does it
-	}
 }
 
 // spooledSpans does the same for spans.

@@ -214,6 +214,9 @@ func TestSpoolOfSpans(t *testing.T) {
 				}
 			}()
 			a = start(t, WithSpoolDir(dir))
+			if err := a.ForceFlush(t.Context()); err != nil {
+				t.Errorf("what the first life left waits for a span of the second: %v", err)
+			}
 			_, span := a.TracerProvider().Tracer("test").Start(t.Context(), "span 3")
 			span.End()
 			if err := a.Shutdown(t.Context()); err != nil {
