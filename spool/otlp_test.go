@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -104,7 +105,7 @@ func (b *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch status.Code(err) {
 	case codes.OK:
 	case codes.Unavailable:
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", "60") // longer than any test
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	default:
@@ -130,6 +131,21 @@ func listen(t *testing.T, addr string) net.Listener {
 		t.Fatal(err)
 	}
 	return ln
+}
+
+// freeAddr returns a loopback address on which nobody listens, and nobody else will: its port lies below those that a system gives
+// to outgoing connections and to those who listen on port 0.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			ln.Close()
+			return ln.Addr().String()
+		}
+	}
+	t.Fatal("no free port in a hundred tries")
+	return ""
 }
 
 var transports = []transport{
@@ -199,7 +215,7 @@ func eachTransport(t *testing.T, test func(t *testing.T, tr transport)) {
 func TestExportersOverAnOutage(t *testing.T) {
 	eachTransport(t, func(t *testing.T, tr transport) {
 		dir, b := t.TempDir(), &inbox{}
-		addr, stop := tr.serve(t, "127.0.0.1:0", b)
+		addr, stop := tr.serve(t, freeAddr(t), b)
 		s, told := openSpool(t, Config{Dir: dir}, osOpen)
 		e := tr.exporter(t, s, addr)
 		if err := e.Export(t.Context(), snapshot(0)); err != nil {
@@ -245,7 +261,7 @@ func TestExportersOverAnOutage(t *testing.T) {
 func TestExportersAndAnswers(t *testing.T) {
 	eachTransport(t, func(t *testing.T, tr transport) {
 		b := &inbox{}
-		addr, stop := tr.serve(t, "127.0.0.1:0", b)
+		addr, stop := tr.serve(t, freeAddr(t), b)
 		defer stop()
 		s, told := openSpool(t, Config{Dir: t.TempDir()}, osOpen)
 		e := tr.exporter(t, s, addr)
@@ -269,17 +285,16 @@ func TestExportersAndAnswers(t *testing.T) {
 		b.is(func() (*colmetric.ExportMetricsServiceResponse, error) {
 			return nil, status.Error(codes.Unavailable, "try later")
 		})
-		begin := time.Now()
 		err = e.Export(t.Context(), snapshot(2))
 		wantQueued(t, err, 1)
-		if took := time.Since(begin); !strings.Contains(err.Error(), "try later") || took > 3*time.Second {
-			t.Errorf("busy: the exporter says %v after %v; it must not repeat the request itself", err, took)
+		if !strings.Contains(err.Error(), "try later") {
+			t.Errorf("busy: the exporter says %v", err)
 		}
-		b.is(nil)
 		st := s.Stats()
 		if st.Sent != 1 || st.Rejected != 3 || st.Dropped[ReasonRefused] != 1 || st.Requests != 1 {
-			t.Errorf("%+v, want 1 sent with 3 rejected points, 1 refused, 1 waiting", st)
+			t.Errorf("%+v, want 1 sent with 3 rejected points, 1 refused, 1 waiting: the exporter must not repeat a request itself", st)
 		}
+		b.is(nil)
 		err = s.Close(t.Context())
 		if tr.name == "grpc" {
 			if err != nil || !slices.Equal(b.has(), []string{"2@1002"}) {
@@ -310,7 +325,7 @@ func flushed(t *testing.T, s *Spool) {
 // gRPC pauses for a second to two minutes between attempts to connect, and fails calls meanwhile; the spool must not wait for that.
 func TestGRPCReconnectsAtOnce(t *testing.T) {
 	tr, b := transports[0], &inbox{}
-	addr, stop := tr.serve(t, "127.0.0.1:0", b)
+	addr, stop := tr.serve(t, freeAddr(t), b)
 	stop()
 	s, _ := openSpool(t, Config{Dir: t.TempDir()}, osOpen)
 	e := tr.exporter(t, s, addr)
@@ -334,7 +349,7 @@ func TestProtocolChanges(t *testing.T) {
 	for _, from := range transports {
 		for _, to := range transports {
 			dir, b := t.TempDir(), &inbox{}
-			addr, stop := to.serve(t, "127.0.0.1:0", b)
+			addr, stop := to.serve(t, freeAddr(t), b)
 			stop()
 			s, _ := openSpool(t, Config{Dir: dir}, osOpen)
 			e := from.exporter(t, s, addr)

@@ -428,6 +428,7 @@ func TestDiskFull(t *testing.T) {
 		disk := &faulty{}
 		s, told := openSpool(t, Config{Dir: t.TempDir()}, disk.openFile)
 		r := &receiver{}
+		synctest.Wait() // the sender too looks at the disk
 		disk.write = syscall.ENOSPC
 		for range 3 {
 			if err := s.export(t.Context(), "live", r); err != nil {
@@ -438,12 +439,15 @@ func TestDiskFull(t *testing.T) {
 		if err := s.export(t.Context(), "0", r); !errors.Is(err, errRefused) {
 			t.Errorf("the exporter was told %v, want the cause, for its own repetitions", err)
 		}
+		synctest.Wait()
 		disk.write = nil
 		wantQueued(t, s.export(t.Context(), "1", r), 1)
+		synctest.Wait()
 		disk.write = syscall.ENOSPC
 		if err := s.export(t.Context(), "2", r); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("err = %v, want that the disk is full", err)
 		}
+		synctest.Wait()
 		disk.write = nil
 		wantQueued(t, s.export(t.Context(), "3", r), 2)
 		r.is(nil)
@@ -473,10 +477,12 @@ func TestDiskCannotBeRead(t *testing.T) {
 			_ = s.export(t.Context(), fmt.Sprint(i), r)
 		}
 		r.is(nil)
+		synctest.Wait() // the sender too looks at the disk
 		disk.read = syscall.EIO
 		if err := s.Flush(t.Context()); err != nil {
 			t.Errorf("nothing waits, but Flush says %v", err)
 		}
+		synctest.Wait()
 		disk.read = nil
 		if err := s.export(t.Context(), "3", r); err != nil {
 			t.Error(err)
