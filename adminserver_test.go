@@ -27,7 +27,7 @@ func TestAdminServerOverTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := start(t, append(set(t), WithAdminAddr("127.0.0.1:0"))...)
 			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
-			client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+			client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 			resp, err := client.Get(a.AdminURL() + "healthz")
 			if err != nil {
 				t.Fatal(err)

