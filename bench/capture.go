@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"runtime/trace"
 	"slices"
 	"sync"
 	"time"
@@ -18,9 +20,9 @@ import (
 	"github.com/otelnet/agent/otelnet"
 )
 
-// captureSubjects are a service without captures and one with: with the flight recorder in the first two scenarios, with a
-// capture being made in the third.
-var captureSubjects = []string{bare, ours}
+// captureSubjects are a service without captures and one with: with the flight recorder and without it, and with a capture being made in the
+// scenario of the pause. The last one is what of the flight recorder is the Go runtime's: it runs, and nothing of ours does.
+var captureSubjects = []string{bare, ours, oursIdle, runtimeRecorder}
 
 // hashes is the work of a handler that takes a third to half a millisecond.
 const hashes = 4500
@@ -44,8 +46,8 @@ func recorderScenario(name, label string, n int, goal float64) scenario {
 		subjects: captureSubjects,
 		start: func(subject string) (*work, error) {
 			w, err := startPlain(n)
-			if err == nil && subject == ours {
-				_, w.close, err = newCapturer()
+			if err == nil {
+				w.close, err = startRecorder(subject)
 			}
 			return w, err
 		},
@@ -55,14 +57,66 @@ func recorderScenario(name, label string, n int, goal float64) scenario {
 	}
 }
 
+// startRecorder sets up what a subject has beside its server.
+func startRecorder(subject string) (end func(), err error) {
+	switch subject {
+	case ours, oursIdle:
+		_, end, err = newCapturer(subject == ours)
+	case runtimeRecorder:
+		r := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: capture.DefaultTraceWindow, MaxBytes: capture.DefaultTraceBytes})
+		end, err = r.Stop, r.Start()
+	}
+	return end, err
+}
+
+// lockScenario measures what captures cost between them: a share of the unlocks of locks that somebody waits for is sampled.
+func lockScenario() scenario {
+	return scenario{
+		name:     "lock sampling",
+		subjects: []string{bare, oursIdle},
+		start: func(subject string) (*work, error) {
+			end, err := startRecorder(subject)
+			return &work{run: takeTurns, close: end}, err
+		},
+		rounds: 60,
+		rows: []row{
+			{label: "A lock that eight goroutines want, CPU a turn", of: cpuTime, show: extraNanoseconds, best: true},
+		},
+	}
+}
+
+// takeTurns has eight goroutines hold one lock n times in all. The holder lets the others run, so that all of them stand in the queue and
+// each unlock wakes one.
+func takeTurns(n int) error {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	left := n
+	for range clients {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				runtime.Gosched()
+				left--
+				more := left > 0
+				mu.Unlock()
+				if !more {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
 // newCapturer keeps its captures in a directory that goes with it.
-func newCapturer() (c *capture.Capturer, end func(), err error) {
+func newCapturer(recorder bool) (c *capture.Capturer, end func(), err error) {
 	dir, err := os.MkdirTemp("", "bench-captures-")
 	if err != nil {
 		return nil, nil, err
 	}
 	c, err = capture.New(capture.Config{
-		Dir: dir, FlightRecorder: true, Connections: otelnet.ConnectionsPage, MeterProvider: noop.NewMeterProvider(),
+		Dir: dir, FlightRecorder: recorder, Connections: otelnet.ConnectionsPage, MeterProvider: noop.NewMeterProvider(),
 	})
 	return c, func() {
 		_ = c.Shutdown(context.Background()) // nothing is lost with it
@@ -95,7 +149,7 @@ func working(n int) http.Handler {
 func pauseScenario() scenario {
 	return scenario{
 		name:     "capture pause",
-		subjects: captureSubjects,
+		subjects: []string{bare, ours},
 		start:    startPause,
 		ops:      int(pauseRate * pauseTime / time.Second),
 		rounds:   5,
@@ -119,11 +173,11 @@ func startPause(subject string) (*work, error) {
 	var capturer *capture.Capturer
 	var end func()
 	if subject == ours {
-		if capturer, end, err = newCapturer(); err != nil {
+		if capturer, end, err = newCapturer(true); err != nil {
 			return nil, err
 		}
 	}
-	v := values{took: 0}
+	v := values{}
 	return &work{
 		close: end,
 		run: func(n int) error {

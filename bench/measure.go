@@ -88,6 +88,11 @@ func (r results) of(subject string, v value) []float64 {
 	return all
 }
 
+// has says whether a subject gives a value: a service without captures has no time that one takes.
+func (r results) has(subject string, v value) bool {
+	return slices.ContainsFunc(r[subject], func(round values) bool { _, ok := round[v]; return ok })
+}
+
 // ratios returns, round by round, a subject's value divided by that of the base.
 func (r results) ratios(subject, base string, v value) []float64 {
 	all, of := r.of(subject, v), r.of(base, v)

@@ -46,7 +46,7 @@ func line(g group, s scenario, r row, res results) []string {
 	base := s.subjects[0]
 	relative := r.show != absoluteMicroseconds && r.show != absoluteCount
 	for _, subject := range g.subjects {
-		if !slices.Contains(s.subjects, subject) {
+		if !slices.Contains(s.subjects, subject) || !res.has(subject, r.of) {
 			cells = append(cells, "")
 			continue
 		}

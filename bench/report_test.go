@@ -30,7 +30,7 @@ func TestQuantile(t *testing.T) {
 func TestLine(t *testing.T) {
 	res := results{
 		bare:      {{cpuTime: 100, allocs: 1}, {cpuTime: 200, allocs: 1}, {cpuTime: 110, allocs: 1}},
-		ours:      {{cpuTime: 125, allocs: 3}, {cpuTime: 250, allocs: 3}, {cpuTime: 137.5, allocs: 3}},
+		ours:      {{cpuTime: 125, allocs: 3, took: 5e6}, {cpuTime: 250, allocs: 3, took: 5e6}, {cpuTime: 137.5, allocs: 3, took: 5e6}},
 		conntrack: {{cpuTime: 50, allocs: 0}, {cpuTime: 100, allocs: 0}, {cpuTime: 55, allocs: 0}},
 	}
 	g := group{subjects: []string{bare, ours, oursCalls, conntrack}}
@@ -54,6 +54,10 @@ func TestLine(t *testing.T) {
 		{
 			row{label: "count", of: allocs, show: extraCount, goals: goals{ours: 1}},
 			[]string{"count", "1", "+2", "", "-1", "", "≤ +1: not met"},
+		},
+		{
+			row{label: "by itself", of: took, show: absoluteMicroseconds, goals: goals{ours: 8e6}},
+			[]string{"by itself", "", "5.00 ms", "", "", "", "≤ 8.00 ms: met"},
 		},
 	} {
 		if got := line(g, s, tt.row, res); !slices.Equal(got, tt.want) {

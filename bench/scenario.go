@@ -11,6 +11,7 @@ const (
 	oursRoutes = "otelnet Routes"   // with a request context of its own
 	oursAll    = "otelnet WithAll"  // the producer gives everything, in place of runtimemetrics.Start
 	oursGoOnly = "otelnet Go only"  // the same without the process and its container
+	oursIdle   = "otelnet, recorder off"
 	conntrack  = "go-conntrack"
 	mutexMap   = "mutex and map"
 	addPerCall = "OTel Add"
@@ -19,6 +20,8 @@ const (
 	contrib    = "contrib"
 	contribAll = "contrib, producer"
 	goProm     = "NewGoCollector"
+
+	runtimeRecorder = "runtime's recorder" // trace.FlightRecorder and nothing of ours
 )
 
 // group is a part of the table: its scenarios have the same columns.
@@ -99,6 +102,7 @@ func groups() []group {
 			scenarios: []scenario{
 				recorderScenario("recorder empty", "Flight recorder, a request that does nothing", 0, 1.12),
 				recorderScenario("recorder work", "Flight recorder, a request that works for a third of a millisecond", hashes, 1.01),
+				lockScenario(),
 				pauseScenario(),
 			},
 		},

@@ -47,6 +47,9 @@ func TestEverySubject(t *testing.T) {
 						t.Errorf("wall time: got %v, want more than 0", v[wallTime])
 					}
 					for _, r := range s.rows {
+						if r.of == took && subject == bare {
+							continue // it makes no capture
+						}
 						if x, ok := v[r.of]; !ok || x < 0 || math.IsNaN(x) {
 							t.Errorf("%s: got %v, want a number", r.of, x)
 						}
