@@ -116,6 +116,9 @@ func (c *Capturer) start(r *Request, now time.Time, quiet bool) *job {
 	return j
 }
 
+// whyJoined is noted of a request that came while the capture was made: it was captured, unlike one that came in a cool-down.
+const whyJoined = "this capture was being made"
+
 // join has a running capture answer r too. The caller holds c.mu.
 func (c *Capturer) join(j *job, r *Request, now time.Time) Manifest {
 	j.wanted.add(*r)
@@ -124,7 +127,7 @@ func (c *Capturer) join(j *job, r *Request, now time.Time) Manifest {
 		c.limits.took(r, j.id, now, false)
 	}
 	c.meters.count(r.Reason, outcomeAttached)
-	return c.attach(j.id, r, now, "this capture was being made")
+	return c.attach(j.id, r, now, whyJoined)
 }
 
 // attach notes in the capture id that it answers r. The manifest is the zero one if the capture is gone. The caller

@@ -94,13 +94,11 @@ func (c *Capturer) takeOver(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.limits.forget(now)
 	for _, m := range found {
 		c.list = append(c.list, &m)
-		if age := now.Sub(m.At); m.Reason == Alert && age >= 0 && age < time.Hour {
-			c.limits.took(&Request{Alert: m.Alert, Severity: m.Severity, Value: m.Value, Threshold: m.Threshold}, m.ID, m.At, true)
-		}
+		c.limits.recall(&m, now)
 	}
+	c.limits.forget(now)
 	for _, id := range c.surplus(now, 0) {
 		_ = c.store.remove(id) // the next capture tries again
 	}

@@ -45,8 +45,8 @@ type Config struct {
 
 	// FlightRecorder keeps the execution trace of the last seconds in memory, so that a capture can show what led up to
 	// it. The process has only one: if it is taken, captures go without. It costs CPU time with each scheduling event and
-	// system call: 1.6 µs for an HTTP request, which is a fifth of one that does nothing and half a percent of one that works
-	// for a third of a millisecond; and up to twice TraceBytes of memory.
+	// system call: 1.6 to 2 µs for an HTTP request, which is a fifth of one that does nothing and half a percent of one that works
+	// for a third of a millisecond; and up to twice TraceBytes of memory. TraceWindow and TraceBytes do not change the time.
 	FlightRecorder bool
 	TraceWindow    time.Duration // how far back it reaches, memory allowing; 0 means 10 s
 	TraceBytes     int           // what it may hold; 0 means 10 MiB

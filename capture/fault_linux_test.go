@@ -9,7 +9,61 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
+
+// Whoever clears /tmp takes the directory away under a running service.
+func TestTheDirectoryIsRemoved(t *testing.T) {
+	cfg := quick(t)
+	c := start(t, cfg)
+	gone, err := c.Capture(t.Context(), Request{Kinds: []Kind{Heap}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(cfg.Dir); err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Capture(t.Context(), Request{Kinds: []Kind{Heap}})
+	if err != nil {
+		t.Error(err)
+	}
+	wantPart(t, m, Heap, StatusOK, "")
+	modes(t, cfg.Dir, m.ID)
+	if all := c.Captures(); len(all) != 1 || all[0].ID != m.ID {
+		t.Errorf("got %+v, want the new one alone: %s is gone", all, gone.ID)
+	}
+}
+
+// A pipe in the place of a manifest would hold up whoever opens it, and a link lead him elsewhere.
+func TestWhatIsNoFileIsNotOpened(t *testing.T) {
+	cfg := quick(t)
+	const pipe, link, outside = "20261125T224152Z-0001", "20261125T224152Z-0002", "20261125T224152Z-0003"
+	path := func(parts ...string) string { return filepath.Join(append([]string{cfg.Dir}, parts...)...) }
+	secret := filepath.Join(t.TempDir(), "secret")
+	manifest := []byte(`{"id":"` + link + `","state":"done","at":"` + time.Now().Format(time.RFC3339) + `","artefacts":[{"kind":"heap","status":"ok"}]}`)
+	if err := errors.Join(os.MkdirAll(path(pipe), 0o700), syscall.Mkfifo(path(pipe, ManifestFile), 0o600),
+		os.MkdirAll(path(link), 0o700), os.WriteFile(path(link, ManifestFile), manifest, 0o600),
+		os.WriteFile(secret, []byte("secret"), 0o600), os.Symlink(secret, path(link, Heap.File())),
+		os.Symlink(filepath.Dir(secret), path(outside)),
+	); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, cfg)
+	all := c.Captures()
+	if len(all) != 1 || all[0].ID != link {
+		t.Fatalf("got %+v, want the one with a manifest", all)
+	}
+	wantPart(t, all[0], Heap, StatusFailed, "the file is gone")
+	// One that is put there later is refused by the root.
+	c.list[0].Artefacts[0].Status = StatusOK
+	if f, err := c.Open(link, Heap.File()); err == nil {
+		f.Close()
+		t.Error("a link out of the directory was followed")
+	}
+	if _, err := os.Stat(secret); err != nil {
+		t.Error(err)
+	}
+}
 
 // On a disk that is full, and then on one that may not be written to, captures say so and nothing else happens. The
 // disk is a small one in memory, in a name space of the test's own.

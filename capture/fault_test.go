@@ -156,6 +156,14 @@ func TestAProcessUnderPressureIsSpared(t *testing.T) {
 	wantPart(t, m, Heap, StatusOK, "")
 }
 
+func TestAServiceThatSamplesNoAllocations(t *testing.T) {
+	c := start(t, quick(t))
+	defer func(rate int) { runtime.MemProfileRate = rate }(runtime.MemProfileRate)
+	runtime.MemProfileRate = 0
+	m, _ := c.Capture(t.Context(), Request{Kinds: []Kind{Heap}})
+	wantPart(t, m, Heap, StatusSkipped, "MemProfileRate is 0")
+}
+
 func TestTooManyGoroutines(t *testing.T) {
 	cfg := quick(t)
 	cfg.MaxGoroutines = 1
@@ -215,7 +223,8 @@ func TestWhatAKilledProcessLeaves(t *testing.T) {
 		}
 	}
 	edit(path(half.ID, ManifestFile), func(b []byte) []byte {
-		return bytes.ReplaceAll(b, []byte(`"state": "done"`), []byte(`"state": "running"`))
+		b = bytes.ReplaceAll(b, []byte(`"state": "done"`), []byte(`"state": "running"`))
+		return bytes.ReplaceAll(b, []byte(`"kind": "heap"`), []byte(`"kind": "unheard of"`)) // so nothing tells of the file
 	})
 	if err := errors.Join(os.Remove(path(half.ID, CPU.File())),
 		// One that had only begun, a stranger's, a liar, and files that are none of ours.
@@ -238,7 +247,12 @@ func TestWhatAKilledProcessLeaves(t *testing.T) {
 		t.Errorf("states: got %s and %s, want interrupted and done", all[0].State, all[1].State)
 	}
 	wantPart(t, all[0], CPU, StatusFailed, "the file is gone")
-	wantPart(t, all[0], Heap, StatusOK, "")
+	if heap := wantPart(t, all[0], Heap, StatusOK, ""); heap.Size == 0 {
+		t.Error("a file that no manifest tells of counts nothing")
+	}
+	if len(contents(t, c, half.ID, Heap.File())) == 0 {
+		t.Error("a file that no manifest tells of cannot be read")
+	}
 	if got := contents(t, c, whole.ID, Heap.File()); len(got) == 0 {
 		t.Error("what is stored cannot be read any more")
 	}
@@ -283,6 +297,9 @@ func TestMutexIsADifference(t *testing.T) {
 		p, err := profile.ParseData(contents(t, c, m.ID, Mutex.File()))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if d := time.Duration(p.DurationNanos); d < cfg.CPUTime || d > m.Took {
+			t.Errorf("the profile says that it took %v; the capture was to spend %v on it and took %v", d, cfg.CPUTime, m.Took)
 		}
 		for _, s := range p.Sample {
 			for _, l := range s.Location {

@@ -53,7 +53,7 @@ func (l *limiter) refuse(r *Request, now time.Time) (why, id string) {
 // took notes that the capture id answers r. fresh says that it was made for it.
 func (l *limiter) took(r *Request, id string, now time.Time, fresh bool) {
 	next := mark{now, id, r.Severity, r.level()}
-	if m, ok := l.rules[r.Alert]; ok {
+	if m, ok := l.rules[r.Alert]; ok && now.Sub(m.at) < l.coolDown {
 		next.value = math.Max(next.value, m.value)
 		if m.severity == "crit" {
 			next.severity = "crit"
@@ -62,6 +62,22 @@ func (l *limiter) took(r *Request, id string, now time.Time, fresh bool) {
 	l.rules[r.Alert] = next
 	if fresh {
 		l.begun = append(l.begun, now)
+	}
+}
+
+// recall takes in what an earlier process captured. Moments are put on the clock that a change of the time of day does not move.
+func (l *limiter) recall(m *Manifest, now time.Time) {
+	recently := func(at time.Time) (time.Time, bool) {
+		age := now.Sub(at)
+		return now.Add(-age), age >= 0 && age < time.Hour
+	}
+	if at, ok := recently(m.At); ok && m.Reason == Alert {
+		l.took(&Request{Alert: m.Alert, Severity: m.Severity, Value: m.Value, Threshold: m.Threshold}, m.ID, at, true)
+	}
+	for _, a := range m.Attached {
+		if at, ok := recently(a.At); ok && a.Reason == Alert && a.Why == whyJoined {
+			l.took(&Request{Alert: a.Alert, Severity: a.Severity, Value: a.Value, Threshold: a.Threshold}, m.ID, at, false)
+		}
 	}
 }
 

@@ -58,6 +58,41 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
+// A new process goes on with the limits of the one before: for the alert that a capture was made for, and for one that was attached to it
+// while it was made. What was bad before the cool-down is no mark.
+func TestLimitsGoOnOverARestart(t *testing.T) {
+	now := time.Now()
+	ago := func(d time.Duration) time.Time { return now.Add(-d).Round(0) }
+	l := newLimiter(10*time.Minute, 4)
+	for _, m := range []Manifest{
+		{ID: "old", At: ago(40 * time.Minute), Reason: Alert, Alert: "A", Severity: "crit", Value: 100, Threshold: 1},
+		{ID: "new", At: ago(5 * time.Minute), Reason: Alert, Alert: "A", Severity: "warn", Value: 2, Threshold: 1, Attached: []Attachment{
+			{At: ago(5 * time.Minute), Reason: Alert, Alert: "B", Severity: "warn", Value: 2, Threshold: 1, Why: whyJoined},
+			{At: ago(4 * time.Minute), Reason: Alert, Alert: "C", Severity: "warn", Value: 2, Threshold: 1, Why: "A was captured"},
+			{At: ago(4 * time.Minute), Reason: Manual, Why: whyJoined},
+		}},
+		{ID: "future", At: ago(-time.Hour), Reason: Alert, Alert: "D", Severity: "warn", Value: 2, Threshold: 1},
+	} {
+		l.recall(&m, now)
+	}
+	l.forget(now)
+	for _, tt := range []struct {
+		alert string
+		value float64
+		want  string // the capture that answers instead, "" for one of its own
+	}{
+		{"A", 2, "new"}, {"A", 3, ""}, {"B", 2, "new"}, {"B", 3, ""}, {"C", 2, ""}, {"D", 2, ""},
+	} {
+		_, id := l.refuse(&Request{Alert: tt.alert, Severity: "warn", Value: tt.value, Threshold: 1}, now)
+		if id != tt.want {
+			t.Errorf("%s at %v: answered by %q, want %q", tt.alert, tt.value, id, tt.want)
+		}
+	}
+	if len(l.begun) != 2 {
+		t.Errorf("%d captures count for the hour, want 2", len(l.begun))
+	}
+}
+
 func TestPlainName(t *testing.T) {
 	for in, want := range map[string]string{
 		"HighLatency": "HighLatency", "../../etc": "______etc", "ü x": "__x", "": "",

@@ -71,7 +71,10 @@ type Attachment struct {
 	Alert    string            `json:"alert,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
 	Severity string            `json:"severity,omitempty"`
-	Why      string            `json:"why"` // why there is no capture of its own
+	// Value and Threshold are those of an alert.
+	Value     float64 `json:"value,omitempty"`
+	Threshold float64 `json:"threshold,omitempty"`
+	Why       string  `json:"why"` // why there is no capture of its own
 }
 
 // Process identifies a running program.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/pprof"
+	"time"
 
 	"github.com/google/pprof/profile"
 )
@@ -13,7 +14,7 @@ import (
 // Shares of contended unlocks that are sampled where the service has set none: one in so many. Between captures few are, but
 // never none. The runtime stamps those who wait for a lock only while sampling is on, and hands the stamp of the first
 // in the queue on to the next; so in a queue that never runs dry, the very one an incident is about, nobody would ever
-// be seen who came to sampling later. A goroutine that blocks pays some nanoseconds for it, and nobody else. During a
+// be seen who came to sampling later. A goroutine that blocks pays two readings of the clock for it, and nobody else. During a
 // capture all of them are: a lock that is held for half a second is let go ten times in one, and must not be missed.
 const (
 	idleFraction    = 1000
@@ -41,6 +42,7 @@ func exchangeFraction(from, to int) bool {
 // contention measures who was waited for at locks between two moments: the runtime's own profile counts since the
 // program began, so an incident would drown in it.
 type contention struct {
+	begin  time.Time
 	before *profile.Profile
 	raised bool // the rate is ours to take back
 }
@@ -53,6 +55,7 @@ func beginContention() (*contention, error) {
 		return nil, err
 	}
 	c.raised = exchangeFraction(idleFraction, captureFraction)
+	c.begin = time.Now()
 	return c, nil
 }
 
@@ -86,6 +89,8 @@ func (c *contention) write(w io.Writer) error {
 		delta = delta.Compact()
 		delta.TimeNanos = after.TimeNanos
 	}
+	// The runtime's profile does not tell its time. Without it five seconds could not be compared with ten.
+	delta.DurationNanos = time.Since(c.begin).Nanoseconds()
 	return delta.Write(w)
 }
 

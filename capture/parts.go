@@ -145,6 +145,9 @@ func (r *recording) writeGoroutines(_ context.Context, w io.Writer) error {
 }
 
 func (r *recording) writeHeap(_ context.Context, w io.Writer) error {
+	if runtime.MemProfileRate <= 0 {
+		return errSkip("the service takes no samples of what it allocates: runtime.MemProfileRate is 0")
+	}
 	if why := r.pressure.memory(); why != "" && !r.forced() {
 		return errSkip(why)
 	}

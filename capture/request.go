@@ -69,5 +69,7 @@ func (r *Request) check() error {
 
 // attachment makes an entry of a request that another capture answers.
 func (r *Request) attachment(at time.Time, why string) Attachment {
-	return Attachment{At: at, Reason: r.Reason, Alert: r.Alert, Labels: r.Labels, Severity: r.Severity, Why: why}
+	return Attachment{
+		At: at, Reason: r.Reason, Alert: r.Alert, Labels: r.Labels, Severity: r.Severity, Value: r.Value, Threshold: r.Threshold, Why: why,
+	}
 }

@@ -18,6 +18,13 @@ func (c *Capturer) makeRoom(reserve int64) {
 	}
 }
 
+// forgetStored drops all captures but the running one: somebody has removed their directory.
+func (c *Capturer) forgetStored() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = slices.DeleteFunc(c.list, func(m *Manifest) bool { return m.State != StateRunning })
+}
+
 // surplus takes captures that are too old or too many from the list and returns their ids. A running one stays. The
 // caller holds c.mu, or has c for itself.
 func (c *Capturer) surplus(now time.Time, reserve int64) (gone []string) {

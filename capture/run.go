@@ -40,7 +40,10 @@ func (c *Capturer) run(j *job) {
 	defer cancel()
 	c.pressure.begin()
 	c.makeRoom(c.share())
-	r.broken = c.store.create(j.id)
+	var lost bool
+	if lost, r.broken = c.store.create(j.id); lost {
+		c.forgetStored()
+	}
 	for kind := r.next(); kind != ""; kind = r.next() {
 		r.record(ctx, kind)
 	}
@@ -129,13 +132,18 @@ func (r *recording) put(a Artefact) {
 		list[i] = a
 	} else {
 		list = append(list, a)
-		slices.SortFunc(list, func(a, b Artefact) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
+		sortArtefacts(list)
 	}
 	m.Artefacts = list
 	r.mu.Unlock()
 	if r.broken == nil {
 		r.save(r.id)
 	}
+}
+
+// sortArtefacts brings them into the order of recording.
+func sortArtefacts(list []Artefact) {
+	slices.SortFunc(list, func(a, b Artefact) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 }
 
 // finish closes a capture.

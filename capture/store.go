@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,10 +26,23 @@ const temporary = ".tmp"
 
 // store is the directory of captures. It can reach nothing outside of it. Safe for concurrent use, as far as callers
 // write different files.
-type store struct{ root *os.Root }
+type store struct {
+	dir     string
+	current atomic.Pointer[os.Root] // never nil
+}
 
 // openStore opens dir, making it if needed.
 func openStore(dir string) (*store, error) {
+	root, err := openRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{dir: dir}
+	s.current.Store(root)
+	return s, nil
+}
+
+func openRoot(dir string) (*os.Root, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("capture: make the directory: %w", err)
 	}
@@ -36,17 +50,29 @@ func openStore(dir string) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture: open the directory: %w", err)
 	}
-	return &store{root}, nil
+	return root, nil
 }
 
-func (s *store) close() { _ = s.root.Close() } // a handle for reading and naming; nothing is lost with it
+func (s *store) root() *os.Root { return s.current.Load() }
+
+func (s *store) close() { _ = s.root().Close() } // a handle for reading and naming; nothing is lost with it
+
+// reopen makes the directory anew where somebody has removed it, as those do who clear /tmp. What was in it is gone.
+func (s *store) reopen() error {
+	root, err := openRoot(s.dir)
+	if err != nil {
+		return err
+	}
+	_ = s.current.Swap(root).Close() // whoever is reading from it has a file of his own
+	return nil
+}
 
 // probe says why nothing could be stored now.
 func (s *store) probe() error {
 	const name = ".probe" + temporary
-	defer func() { _ = s.root.Remove(name) }()
-	if err := s.root.WriteFile(name, []byte("otelnet"), 0o600); err != nil {
-		return fmt.Errorf("capture: nothing can be stored in %s: %w", s.root.Name(), err)
+	defer func() { _ = s.root().Remove(name) }()
+	if err := s.root().WriteFile(name, []byte("otelnet"), 0o600); err != nil {
+		return fmt.Errorf("capture: nothing can be stored in %s: %w", s.root().Name(), err)
 	}
 	return nil
 }
@@ -54,7 +80,7 @@ func (s *store) probe() error {
 // scan returns the manifests that are there, oldest first. What an ended process left half done is set to interrupted,
 // and what has no manifest is removed once it is too old to belong to a process that lives.
 func (s *store) scan(now time.Time) ([]Manifest, error) {
-	dir, err := s.root.Open(".")
+	dir, err := s.root().Open(".")
 	if err != nil {
 		return nil, fmt.Errorf("capture: read the directory: %w", err)
 	}
@@ -76,7 +102,7 @@ func (s *store) scan(now time.Time) ([]Manifest, error) {
 			all = append(all, m)
 			continue
 		}
-		if info, statErr := s.root.Lstat(name); statErr == nil && now.Sub(info.ModTime()) > time.Minute {
+		if info, statErr := s.root().Lstat(name); statErr == nil && now.Sub(info.ModTime()) > time.Minute {
 			_ = s.remove(name) // if it stays, the next process finds it again
 		}
 	}
@@ -87,15 +113,18 @@ func (s *store) scan(now time.Time) ([]Manifest, error) {
 // removeTemporary removes what a killed process was writing: no manifest counts it.
 func (s *store) removeTemporary(id string) {
 	for _, file := range files {
-		_ = s.root.Remove(id + "/" + file + temporary) // hardly one of them is there
+		_ = s.root().Remove(id + "/" + file + temporary) // hardly one of them is there
 	}
-	_ = s.root.Remove(id + "/" + ManifestFile + temporary)
+	_ = s.root().Remove(id + "/" + ManifestFile + temporary)
 }
 
 // read reads a manifest and believes of it only what it can check.
 func (s *store) read(id string) (Manifest, error) {
 	var m Manifest
-	f, err := s.root.Open(id + "/" + ManifestFile)
+	if _, ok := s.size(id, ManifestFile); !ok { // to open a pipe could take for ever
+		return m, fmt.Errorf("capture: %s has no manifest: %w", id, fs.ErrNotExist)
+	}
+	f, err := s.root().Open(id + "/" + ManifestFile)
 	if err != nil {
 		return m, err
 	}
@@ -113,6 +142,12 @@ func (s *store) read(id string) (Manifest, error) {
 	if m.State != StateDone {
 		m.State = StateInterrupted
 	}
+	s.believe(&m)
+	return m, nil
+}
+
+// believe leaves of the artefacts in a manifest what the directory bears out.
+func (s *store) believe(m *Manifest) {
 	m.Artefacts = slices.DeleteFunc(m.Artefacts, func(a Artefact) bool { return a.Kind.File() == "" })
 	for i := range m.Artefacts {
 		a := &m.Artefacts[i]
@@ -121,36 +156,65 @@ func (s *store) read(id string) (Manifest, error) {
 			a.Size = 0
 			continue
 		}
-		info, err := s.root.Lstat(id + "/" + a.File)
-		if err != nil || !info.Mode().IsRegular() {
+		size, ok := s.size(m.ID, a.File)
+		if !ok {
 			a.Status, a.Why, a.Size = StatusFailed, "the file is gone", 0
 			continue
 		}
-		a.Size = info.Size()
+		a.Size = size
 	}
-	return m, nil
+	if m.State != StateInterrupted {
+		return
+	}
+	// A process may be killed between storing a file and saying so. A file in place is whole.
+	for _, k := range order {
+		if _, told := m.Artefact(k); told {
+			continue
+		}
+		if size, ok := s.size(m.ID, k.File()); ok {
+			m.Artefacts = append(m.Artefacts, Artefact{Kind: k, File: k.File(), Status: StatusOK, Size: size})
+		}
+	}
+	sortArtefacts(m.Artefacts)
 }
 
-// create makes the directory of a capture.
-func (s *store) create(id string) error { return s.root.Mkdir(id, 0o700) }
+// size is that of a stored file; false where there is none, or something that is no file.
+func (s *store) size(id, file string) (int64, bool) {
+	info, err := s.root().Lstat(id + "/" + file)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	return info.Size(), true
+}
+
+// create makes the directory of a capture. lost says that those of all others are gone.
+func (s *store) create(id string) (lost bool, err error) {
+	err = s.root().Mkdir(id, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = s.reopen(); err == nil {
+			lost, err = true, s.root().Mkdir(id, 0o700)
+		}
+	}
+	return lost, err
+}
 
 // remove removes a capture.
 func (s *store) remove(id string) error {
 	if !idForm.MatchString(id) {
 		return fmt.Errorf("capture: %.80q is no capture", id)
 	}
-	return s.root.RemoveAll(id)
+	return s.root().RemoveAll(id)
 }
 
 // open opens a stored file for reading.
 func (s *store) open(id, file string) (io.ReadSeekCloser, error) {
-	return s.root.Open(id + "/" + file)
+	return s.root().Open(id + "/" + file)
 }
 
 // write stores a file as a whole or not at all. At most limit bytes are written, and none after ctx has ended.
 func (s *store) write(ctx context.Context, id, file string, limit int64, fill func(io.Writer) error) (size int64, err error) {
 	name := id + "/" + file
-	f, err := s.root.OpenFile(name+temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := s.root().OpenFile(name+temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 0, err
 	}
@@ -161,10 +225,10 @@ func (s *store) write(ctx context.Context, id, file string, limit int64, fill fu
 	}
 	err = errors.Join(err, f.Close()) // some file systems tell only here that they are full
 	if err == nil {
-		err = s.root.Rename(name+temporary, name)
+		err = s.root().Rename(name+temporary, name)
 	}
 	if err != nil {
-		_ = s.root.Remove(name + temporary)
+		_ = s.root().Remove(name + temporary)
 		return 0, err
 	}
 	return w.written, nil
