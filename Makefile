@@ -2,9 +2,9 @@
 
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
-PLATFORMS := darwin/arm64 windows/amd64 freebsd/amd64
+PLATFORMS := linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help demo test lint cross config collector e2e compose oracle bench scale ci
+.PHONY: help demo test lint cross wordsize config collector e2e compose oracle bench scale ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: ## formatting, vet, staticcheck, tidy go.mod
 
 cross: ## build and vet for every supported platform
 	@set -e; for p in $(PLATFORMS); do echo "$$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; done
+
+wordsize: ## the instrumentation's tests as a 32-bit program, in which calls count the bytes; needs an x86 machine
+	GOARCH=386 CGO_ENABLED=0 $(GO) test -shuffle=on ./internal/... ./otelnet/... ./runtimemetrics/...
 
 collector: ## build the OpenTelemetry Collector that the end-to-end tests run
 	e2e/build.sh
@@ -51,4 +54,4 @@ scale: collector ## points a second a Collector's core, bytes a point, an agent'
 oracle: ## hold the alerts against Prometheus' own rule engine
 	cd oracle && $(GO) vet ./... && $(GO) test -count=1 -timeout=15m ./...
 
-ci: lint cross test config e2e compose oracle ## everything
+ci: lint cross test wordsize config e2e compose oracle ## everything

@@ -30,7 +30,7 @@ func (p *Process) CPU() (user, system time.Duration, ok bool) { return p.rusage.
 
 // FileLimit returns how many file descriptors may be open: the soft limit of getrlimit(2), RLIMIT_NOFILE, which Go
 // raises to the hard one as a program starts. ok is false if there is no limit.
-func (p *Process) FileLimit() (n int64, ok bool) { return fileLimit() }
+func (p *Process) FileLimit() (n int64, ok bool) { return p.rusage.fileLimit() }
 
 // Resident returns the physical memory in use, in bytes: the second field of Linux's /proc/self/statm. The kernel may
 // lag by some pages a thread.

@@ -8,4 +8,4 @@ type rusage struct{}
 
 func (*rusage) cpu() (user, system time.Duration, ok bool) { return 0, 0, false }
 
-func fileLimit() (int64, bool) { return 0, false }
+func (*rusage) fileLimit() (int64, bool) { return 0, false }

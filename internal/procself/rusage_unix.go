@@ -8,7 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type rusage struct{ answer unix.Rusage }
+// rusage keeps its answers: on 386 and arm64 package unix lets a limit escape, which would be an allocation.
+type rusage struct {
+	answer unix.Rusage
+	limit  unix.Rlimit
+}
 
 func (r *rusage) cpu() (user, system time.Duration, ok bool) {
 	if unix.Getrusage(unix.RUSAGE_SELF, &r.answer) != nil {
@@ -20,10 +24,9 @@ func (r *rusage) cpu() (user, system time.Duration, ok bool) {
 // unlimited and above is RLIM_INFINITY, which is all ones on some systems and the highest positive number on others.
 const unlimited = 1 << 62
 
-func fileLimit() (int64, bool) {
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(limit.Cur) >= unlimited {
+func (r *rusage) fileLimit() (int64, bool) {
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r.limit) != nil || uint64(r.limit.Cur) >= unlimited {
 		return 0, false
 	}
-	return int64(limit.Cur), true
+	return int64(r.limit.Cur), true
 }
