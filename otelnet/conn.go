@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -72,22 +71,14 @@ func wrapTCP(inner *net.TCPConn, ep *endpoint, mode counting, plain bool) net.Co
 
 // askable returns the socket if what the kernel knows of it can be used, else nil.
 func askable(c *net.TCPConn, plain bool) syscall.RawConn {
-	if kernelIsSilent.Load() {
+	if kernel.silent.Load() {
 		return nil
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil
 	}
-	if !plain && !plainTCP(raw) {
-		return nil
-	}
-	probe.Do(func() {
-		rd := readers.Get().(*tcpinfo.Reader)
-		defer readers.Put(rd)
-		kernelIsSilent.Store(errors.Is(rd.ReadOnce(raw), errors.ErrUnsupported))
-	})
-	if kernelIsSilent.Load() {
+	if !plain && !plainTCP(raw) || !kernel.answers(raw) {
 		return nil
 	}
 	return raw
@@ -99,11 +90,29 @@ func plainTCP(raw syscall.RawConn) bool {
 	return rd.PlainTCP(raw)
 }
 
-// Whether the kernel tells anything at all is asked once, of the first connection.
-var (
-	probe          sync.Once
-	kernelIsSilent atomic.Bool
-)
+// kernel is what is known of the one this process runs on.
+var kernel answering
+
+// answering tells whether a kernel answers. Connections are asked until one gives an answer, or says that there is none to be
+// had; those before it count by their calls. A sandbox may refuse the question in words of its own.
+type answering struct{ tells, silent atomic.Bool }
+
+// answers reports whether the kernel tells what it knows of this socket.
+func (k *answering) answers(raw syscall.RawConn) bool {
+	if k.tells.Load() {
+		return true
+	}
+	rd := readers.Get().(*tcpinfo.Reader)
+	defer readers.Put(rd)
+	err := rd.ReadOnce(raw)
+	switch {
+	case err == nil:
+		k.tells.Store(true)
+	case errors.Is(err, errors.ErrUnsupported):
+		k.silent.Store(true)
+	}
+	return err == nil
+}
 
 // open puts the connection in the table and in its endpoint's counts.
 func (s *ConnStats) open(ep *endpoint, addrs addresses) {

@@ -3,6 +3,7 @@
 package otelnet
 
 import (
+	"os"
 	"testing"
 	"unsafe"
 
@@ -29,6 +30,37 @@ func TestKernelCountsInUse(t *testing.T) {
 	server, _ := pair(t, ln)
 	if _, ok := server.(*tcpConn); !ok {
 		t.Errorf("an accepted connection is a %T, want one that the kernel counts", server)
+	}
+}
+
+// A kernel or sandbox that refuses the question, in whatever words, must not leave connections without counts.
+func TestKernelThatRefuses(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	pipe, err := r.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listen(t, newMeter(t).option())
+	server, _ := pair(t, ln)
+	socket := statsOf(server).raw
+
+	var k answering
+	if k.answers(pipe) {
+		t.Error("ENOTSOCK counts as an answer")
+	}
+	if k.silent.Load() {
+		t.Error("one refusal counts as that of the kernel")
+	}
+	if !k.answers(socket) {
+		t.Error("the kernel is not asked again")
+	}
+	if !k.answers(pipe) {
+		t.Error("the kernel is asked for each connection after its first answer")
 	}
 }
 

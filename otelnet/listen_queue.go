@@ -18,11 +18,12 @@ type listenQueues struct {
 	opts    *optionSet
 }
 
-// add makes the backlog of a socket part of the endpoint's. It reports whether the kernel tells it.
+// add makes the backlog of a socket part of the endpoint's. It reports whether the kernel tells it: a queue in which nobody
+// may wait is an answer that was not filled in.
 func (q *listenQueues) add(raw syscall.RawConn, ep *endpoint) bool {
 	rd := readers.Get().(*tcpinfo.Reader)
 	defer readers.Put(rd)
-	if rd.ReadOnce(raw) != nil || rd.Info.State != tcpinfo.Listening {
+	if rd.ReadOnce(raw) != nil || rd.Info.State != tcpinfo.Listening || rd.Info.QueueLimit == 0 {
 		return false
 	}
 	q.mu.Lock()

@@ -16,6 +16,9 @@ func (i *Info) decode(b []byte) error {
 	if len(b) < wantLen {
 		return ErrShort
 	}
+	if State(b[0]) != Listening && binary.NativeEndian.Uint32(b[16:]) == 0 {
+		return ErrEmpty // no connection of Linux is without a segment size (tcpi_snd_mss)
+	}
 	u32 := func(off int) uint64 { return uint64(binary.NativeEndian.Uint32(b[off:])) }
 	u64 := func(off int) uint64 { return binary.NativeEndian.Uint64(b[off:]) }
 	micros := func(n uint64) time.Duration { return time.Duration(n) * time.Microsecond }

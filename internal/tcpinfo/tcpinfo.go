@@ -60,6 +60,11 @@ type Info struct {
 // It wraps errors.ErrUnsupported.
 var ErrShort = fmt.Errorf("tcpinfo: the kernel's tcp_info has no byte counts: %w", errors.ErrUnsupported)
 
+// ErrEmpty is returned when the answer is as long as it has to be but has nothing in it, as that of gVisor, in which Google
+// Cloud Run and GKE Sandbox run containers: of all of struct tcp_info it fills in the state and the round-trip time. It
+// wraps errors.ErrUnsupported.
+var ErrEmpty = fmt.Errorf("tcpinfo: the kernel leaves its tcp_info empty: %w", errors.ErrUnsupported)
+
 // SentBytes returns how many bytes the program has handed to the socket. It is exact in every state, also while data
 // is in flight, retransmitted or still queued.
 func (i *Info) SentBytes() uint64 {

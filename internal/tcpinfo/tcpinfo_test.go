@@ -11,6 +11,7 @@ import (
 func answer(state State, sent, retrans, notSent, received int) []byte {
 	b := make([]byte, wantLen)
 	b[0] = byte(state)
+	binary.NativeEndian.PutUint32(b[16:], 1448)
 	binary.NativeEndian.PutUint64(b[200:], uint64(sent))
 	binary.NativeEndian.PutUint64(b[208:], uint64(retrans))
 	binary.NativeEndian.PutUint32(b[144:], uint32(notSent))
@@ -97,13 +98,27 @@ func TestOldKernelIsUnsupported(t *testing.T) {
 	}
 }
 
+// gVisor answers with a whole struct of which it fills in the state, the congestion window and the round-trip time.
+func TestEmptyAnswerIsUnsupported(t *testing.T) {
+	b := make([]byte, 232)
+	b[0] = byte(Established)
+	binary.NativeEndian.PutUint32(b[68:], 250)
+	var i Info
+	if err := i.decode(b); !errors.Is(err, ErrEmpty) || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("got %v, want ErrEmpty, which wraps errors.ErrUnsupported", err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(answer(CloseWait, 1, 2, 3, 4))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var i Info
-		if err := i.decode(b); (err == nil) != (len(b) >= wantLen) {
+		switch err := i.decode(b); {
+		case errors.Is(err, ErrShort) != (len(b) < wantLen):
 			t.Errorf("%d bytes: got error %v", len(b), err)
+		case err != nil && !errors.Is(err, errors.ErrUnsupported):
+			t.Errorf("got error %v, want one that wraps errors.ErrUnsupported", err)
 		}
 	})
 }
