@@ -71,11 +71,3 @@ func TestHumanize(t *testing.T) {
 		}
 	}
 }
-
-func TestNearest(t *testing.T) {
-	for in, want := range map[string]string{"evry": "every", "treshold": "", "lables": "labels", "Warn": "warn", "xyzzy": "", "rule": "rules"} {
-		if got := nearest(in, append(groupKeys, ruleKeys...)); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", in, got, want)
-		}
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelnet/agent/internal/spelling"
 )
 
 // unknownAfter is how long after a load a metric may be missing before it is warned of. Many are recorded for the first
@@ -44,7 +46,7 @@ func (e *engine) warnings(rm *metricdata.ResourceMetrics, now int64) []error {
 		}
 		in.warned = true
 		hint := ""
-		if meant = cmp.Or(meant, nearest(name, names)); meant != "" {
+		if meant = cmp.Or(meant, spelling.Nearest(name, names)); meant != "" {
 			hint = fmt.Sprintf("; did you mean %q?", meant)
 		}
 		all = append(all, fmt.Errorf("alertproc: %s: the metric %q is unknown: it is in no snapshot yet%s", in.rules(), name, hint))
@@ -65,7 +67,7 @@ func collected(rm *metricdata.ResourceMetrics) (names []string) {
 // misspelt returns the name that is surely meant: one with a slip of the pen in it, or written as Prometheus has it.
 func misspelt(name string, names []string) string {
 	for _, n := range names {
-		if editDistance(name, n) <= 2 || underscored(name) == name && strings.HasPrefix(name, underscored(n)) {
+		if spelling.Distance(name, n) <= 2 || underscored(name) == name && strings.HasPrefix(name, underscored(n)) {
 			return n
 		}
 	}
@@ -111,7 +113,7 @@ func Unknown(cfg Config) []string {
 		if cfg.positions != nil {
 			where = fmt.Sprintf("%s:%d: ", cfg.positions.file, cfg.positions.lineOf(path))
 		}
-		if n := cmp.Or(misspelt(metric, cfg.Known), nearest(metric, cfg.Known)); n != "" {
+		if n := cmp.Or(misspelt(metric, cfg.Known), spelling.Nearest(metric, cfg.Known)); n != "" {
 			hint = fmt.Sprintf("; did you mean %q?", n)
 		}
 		all = append(all, fmt.Sprintf("%srule %q: unknown metric %q%s", where, rule, metric, hint))
