@@ -119,8 +119,8 @@ func (s *Store) toFile() *fileStore {
 	return f
 }
 
-// load fills the new store from Config.File. A file that is not there is no error; one that cannot be used is renamed, so that it
-// is neither tried again nor lost, and the store stays empty.
+// load fills the new store from Config.File. A file that is not there is no error if it can be made; one that cannot be used is
+// renamed, so that it is neither tried again nor lost, and the store stays empty.
 func (s *Store) load(now time.Time) error {
 	f, err := readFile(s.cfg.File, now)
 	if err == nil {
@@ -128,13 +128,25 @@ func (s *Store) load(now time.Time) error {
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return tryDir(s.cfg.File)
 	}
 	aside := s.cfg.File + ".corrupt"
 	if rename := os.Rename(s.cfg.File, aside); rename != nil {
 		return fmt.Errorf("history: %s was not used: %w, and could not be renamed: %w", s.cfg.File, err, rename)
 	}
 	return fmt.Errorf("history: %s was not used and is now %s: %w", s.cfg.File, aside, err)
+}
+
+// tryDir finds out now what Save would meet when the process ends, and nobody reads the log any more.
+func tryDir(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("history: %s cannot be written: %w", path, err)
+	}
+	return nil
 }
 
 func readFile(path string, now time.Time) (*fileStore, error) {

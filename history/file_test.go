@@ -1,6 +1,8 @@
 package history_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,5 +133,21 @@ func TestSaveTellsWhatIsWrong(t *testing.T) {
 	}
 	if err := newStore(t, history.Config{}).Save(); err != nil {
 		t.Errorf("without a file: %v", err)
+	}
+}
+
+// Where the file cannot be made is told at the start, not when the process ends.
+func TestNoDirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "absent", "history")
+	s := newStore(t, history.Config{File: path})
+	if err := s.LoadError(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v, want that %s cannot be written", err, path)
+	}
+	dir := t.TempDir()
+	if err := newStore(t, history.Config{File: filepath.Join(dir, "history")}).LoadError(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

@@ -113,8 +113,8 @@ func New(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// LoadError tells why Config.File could not be used when the store was made, and what its name is now. It is nil when the
-// file was read, or when there was none.
+// LoadError tells why Config.File could not be used when the store was made: a file that cannot be read, and what its name is now, or a
+// directory in which none can be made. It is nil when the file was read, or when there was none.
 func (s *Store) LoadError() error { return s.loadErr }
 
 // Keep returns how far back the store reaches.
