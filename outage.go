@@ -53,10 +53,10 @@ func (o *outage) record(err error) {
 	case err != nil && was == nil:
 		o.since, o.lost = time.Now(), 1
 		if kept {
-			o.logger().Warn("otelnet: export fails, keeping exports on disk", "signal", o.signal, "error", queued.Cause)
+			o.logger().Warn("otelnet: export fails, keeping exports on disk", hinted(queued.Cause, "signal", o.signal)...)
 			break
 		}
-		o.logger().Warn("otelnet: export fails, going on without", "signal", o.signal, "error", err)
+		o.logger().Warn("otelnet: export fails, going on without", hinted(err, "signal", o.signal)...)
 	case err != nil:
 		o.lost++
 	case was != nil:
