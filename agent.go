@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,6 +120,11 @@ func newConfig(s settings, opts []Option) (config, error) {
 	if c.cardinalityLimit <= 0 {
 		errs = append(errs, fmt.Errorf("WithCardinalityLimit(%d): allowed: a positive number", c.cardinalityLimit))
 	}
+	if c.adminAddr != "" {
+		if err := admin.CheckAddr(c.adminAddr, c.adminToken); err != nil {
+			errs = append(errs, fmt.Errorf("WithAdminAddr, %s, WithAdminToken, %s: %w", envAdminAddr, envAdminToken, err))
+		}
+	}
 	if (c.adminCert == "") != (c.adminKey == "") {
 		errs = append(errs, fmt.Errorf("WithAdminTLS(%q, %q): allowed: PEM files of a certificate and its key, both or neither", c.adminCert, c.adminKey))
 	}
@@ -167,7 +173,7 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 		return err
 	}
 	if err := a.history.LoadError(); err != nil {
-		c.log().Warn("otelnet: the page begins without its past", "error", err)
+		c.log().Warn("otelnet: the history file cannot be used", "error", err)
 	}
 	if a.captures, err = a.startCaptures(rules); err != nil {
 		return fmt.Errorf("agent: %w", err)
@@ -183,7 +189,7 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 	)
 	if c.adminAddr != "" {
 		if a.admin, err = a.startAdmin(); err != nil {
-			return err
+			return fmt.Errorf("agent: %w", err)
 		}
 	}
 	a.propagator = newPropagator(s)
@@ -298,7 +304,7 @@ func (a *Agent) ForceFlush(ctx context.Context) error {
 
 // Shutdown exports the last numbers, sends the notifications that are queued, closes the admin server and ends every
 // goroutine of the agent. It is bounded by ctx, and by ten seconds where ctx has no deadline; the error says what could
-// not be finished or delivered. Calling it again returns the same answer and does nothing.
+// not be finished or delivered. A line in the log tells what it waits for after a second. Calling it again returns the same answer and does nothing.
 func (a *Agent) Shutdown(ctx context.Context) error {
 	a.shutdown.Do(func() {
 		ctx, cancel := bounded(ctx)
@@ -335,7 +341,7 @@ func (a *Agent) stop(ctx context.Context) error {
 			return errors.Join(a.tracer.Shutdown(ctx), a.traceOut.undelivered())
 		}})
 	}
-	errs = append(errs, finish(ctx, parts...))
+	errs = append(errs, finish(ctx, a.config.log(), parts...))
 	if a.runtime != nil {
 		errs = append(errs, a.runtime.Stop()) // after the last export, which still wants its numbers
 	}
@@ -348,31 +354,55 @@ type part struct {
 	end  func(context.Context) error
 }
 
+// patience is how long an end may take before a line tells what is waited for.
+const patience = time.Second
+
 // finish ends all parts at the same time and waits for them, but not longer than ctx: a part that does not heed its
-// context is left behind and named.
-func finish(ctx context.Context, parts ...part) error {
+// context is left behind and named. It tells log, once, if that takes long.
+func finish(ctx context.Context, log *slog.Logger, parts ...part) error {
 	results := make([]chan error, len(parts))
 	for i, p := range parts {
 		results[i] = make(chan error, 1)
 		go func() { results[i] <- p.end(ctx) }()
 	}
+	slow := time.NewTimer(patience)
+	defer slow.Stop()
 	var errs []error
 	for i, p := range parts {
-		var err error
-		select {
-		case err = <-results[i]:
-		case <-ctx.Done():
-			select {
-			case err = <-results[i]: // both were ready
-			case <-time.After(100 * time.Millisecond): // those who heed the context need a moment to return
-				err = context.Cause(ctx)
+		err := await(ctx, results[i], slow.C, func() {
+			var names []string
+			for j := i; j < len(parts); j++ { // those before have ended
+				if len(results[j]) == 0 {
+					names = append(names, parts[j].name)
+				}
 			}
-		}
+			until, _ := ctx.Deadline()
+			log.Info("otelnet: shutting down takes a moment", "waiting_for", strings.Join(names, ", "), "at_most", time.Until(until).Round(time.Second))
+		})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("agent: shut down %s: %w", p.name, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// await returns what comes from result, or ctx's error if that does not come in time. It calls tell when slow fires.
+func await(ctx context.Context, result <-chan error, slow <-chan time.Time, tell func()) error {
+	for {
+		select {
+		case err := <-result:
+			return err
+		case <-slow:
+			tell()
+		case <-ctx.Done():
+			select {
+			case err := <-result: // both were ready
+				return err
+			case <-time.After(100 * time.Millisecond): // those who heed the context need a moment to return
+				return context.Cause(ctx)
+			}
+		}
+	}
 }
 
 // bounded gives ctx the default deadline if it has none.

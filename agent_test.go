@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -337,9 +338,17 @@ func TestStartRefuses(t *testing.T) {
 		env  map[string]string
 		want []string
 	}{
+		{"address without a host", nil, map[string]string{"OTELNET_ADMIN_ADDR": "6060"}, []string{"OTELNET_ADMIN_ADDR", "host:port"}},
+		{"port that cannot be", nil, map[string]string{"OTELNET_ADMIN_ADDR": "127.0.0.1:99999"}, []string{"OTELNET_ADMIN_ADDR", "host:port"}},
+		{
+			"short token", nil,
+			map[string]string{"OTELNET_ADMIN_ADDR": "127.0.0.1:0", "OTELNET_ADMIN_TOKEN": "short"},
+			[]string{"OTELNET_ADMIN_TOKEN", "5 bytes", "at least 16"},
+		},
+		{"misspelt variable", nil, map[string]string{"OTELNET_ADMIM_ADDR": "x"}, []string{"OTELNET_ADMIM_ADDR", "did you mean OTELNET_ADMIN_ADDR?"}},
 		{"taken port", []Option{WithAdminAddr(taken.Addr().String())}, nil, []string{taken.Addr().String(), "in use"}},
 		{"rules file with a typo", []Option{WithRulesFile(rules)}, nil, []string{rules + ":3", "rulez", "rules"}},
-		{"absent rules file", nil, map[string]string{"OTELNET_RULES": rules + ".absent"}, []string{"rules.yaml.absent"}},
+		{"absent rules file", nil, map[string]string{"OTELNET_RULES": rules + ".absent"}, []string{"OTELNET_RULES", "rules.yaml.absent"}},
 		{"tick too short", []Option{WithTick(time.Millisecond)}, nil, []string{"WithTick(1ms)", "100ms or more"}},
 		{"cardinality limit", []Option{WithCardinalityLimit(0)}, nil, []string{"WithCardinalityLimit(0)"}},
 		{"prometheus without a server", nil, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, []string{"OTELNET_ADMIN_ADDR"}},
@@ -351,7 +360,7 @@ func TestStartRefuses(t *testing.T) {
 			map[string]string{"OTELNET_CONTINUOUS_PROFILE": "10m"},
 			[]string{"WithContinuousProfile", "OTELNET_CAPTURE_DIR"},
 		},
-		{"captures in a file", []Option{WithCaptureDir(rules)}, nil, []string{rules, "not a directory"}},
+		{"captures in a file", []Option{WithCaptureDir(rules)}, nil, []string{"OTELNET_CAPTURE_DIR", rules, "not a directory"}},
 		{
 			"profiles too often",
 			[]Option{WithCaptureDir(t.TempDir()), WithContinuousProfile(time.Second)},
@@ -364,6 +373,12 @@ func TestStartRefuses(t *testing.T) {
 			[]Option{WithTick(1), WithRulesFile(rules)},
 			map[string]string{"OTEL_TRACES_EXPORTER": "x"},
 			[]string{"WithTick", "rulez", "OTEL_TRACES_EXPORTER"},
+		},
+		{
+			"several of the environment",
+			nil,
+			map[string]string{"OTEL_TRACES_EXPORTER": "x", "OTELNET_ADMIN_ADDR": "x"},
+			[]string{"OTEL_TRACES_EXPORTER", "OTELNET_ADMIN_ADDR"},
 		},
 	}
 	for _, test := range tests {
@@ -434,6 +449,36 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		fails(t, WithMetricExporter(exported))
 		if exported.resource != nil || exported.shutdowns != 1 {
 			t.Errorf("exported for %v, shut down %d times; want no export and one shutdown", exported.resource, exported.shutdowns)
+		}
+	})
+}
+
+// Ending a service whose Collector does not answer takes the time of the last export; a line says so meanwhile.
+func TestSlowShutdownIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := finish(ctx, logger,
+			part{"history", func(context.Context) error { return nil }},
+			part{"metrics", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
+			part{"traces", func(context.Context) error { time.Sleep(3 * time.Second); return nil }},
+		)
+		if want := "agent: shut down metrics: context deadline exceeded"; err == nil || err.Error() != want {
+			t.Errorf("err = %v, want %s", err, want)
+		}
+		if d := time.Since(began); d != 10*time.Second {
+			t.Errorf("took %v, want 10s", d)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), `waiting_for="metrics, traces" at_most=9s`) {
+			t.Errorf("log of %d lines, want one that tells of metrics and traces and of 9s:\n%s", n, log.String())
+		}
+
+		log.Reset()
+		if err := finish(ctx, logger, part{"metrics", func(context.Context) error { return nil }}); err != nil || log.Len() > 0 {
+			t.Errorf("a quick end: err = %v, log %q, want neither", err, log.String())
 		}
 	})
 }
@@ -617,7 +662,7 @@ func TestHistoryOutlivesARestart(t *testing.T) {
 	}
 	var out bytes.Buffer
 	start(t, WithHistoryFile(file), WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
-	if !strings.Contains(out.String(), "without its past") || !strings.Contains(out.String(), file) {
+	if !strings.Contains(out.String(), "history file cannot be used") || !strings.Contains(out.String(), file) {
 		t.Errorf("log of a start with a torn file: %q, want a line that names it", out.String())
 	}
 }

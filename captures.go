@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -70,7 +71,11 @@ func (a *Agent) startCaptures(rules alertproc.Config) (*capture.Capturer, error)
 	}
 	cfg.Service = cmp.Or(cfg.Service, resourceString(a.resource, semconv.ServiceNameKey))
 	cfg.Instance = cmp.Or(cfg.Instance, resourceString(a.resource, semconv.ServiceInstanceIDKey))
-	return capture.New(cfg)
+	capturer, err := capture.New(cfg)
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		err = fmt.Errorf("WithCaptureDir, %s: %w", envCaptureDir, err)
+	}
+	return capturer, err
 }
 
 func rulesWithCapture(rules alertproc.Config) (names []string) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/otelnet/agent/capture"
+	"github.com/otelnet/agent/internal/spelling"
 	"github.com/otelnet/agent/spool"
 )
 
@@ -168,10 +169,11 @@ func wholeNumbers(names ...string) []envVar {
 	return vars
 }
 
-// readEnv checks every variable and returns what the agent needs of them. The error joins all mistakes. An empty
-// variable counts as unset, as the specification has it.
+// readEnv checks every variable and returns what the agent needs of them. The error joins all mistakes; a variable with one has
+// its default then, so that what depends on it is not found wrong too. An empty variable counts as unset, as the specification has it.
 func readEnv() (settings, error) {
-	var errs []error
+	errs := misspelt(os.Environ())
+	wrong := make(map[string]bool)
 	for _, v := range envVars {
 		value := os.Getenv(v.name)
 		if value == "" {
@@ -183,10 +185,20 @@ func readEnv() (settings, error) {
 				shown = "the value (not shown)"
 			}
 			errs = append(errs, fmt.Errorf("%s: %s is not usable: %w", v.name, shown, err))
+			wrong[v.name] = true
 		}
 	}
-	if len(errs) > 0 {
-		return settings{}, errors.Join(errs...)
+	env := func(name, def string) string {
+		if wrong[name] {
+			return def
+		}
+		return env(name, def)
+	}
+	number := func(name string, def int64) int64 {
+		if n, err := strconv.ParseInt(env(name, ""), 10, 64); err == nil {
+			return n
+		}
+		return def
 	}
 	s := settings{
 		metricsExporter: env(envMetricsExporter, exporterOTLP),
@@ -204,12 +216,12 @@ func readEnv() (settings, error) {
 		stateFile:       env(envStateFile, ""),
 		historyFile:     env(envHistoryFile, ""),
 		spoolDir:        env(envSpoolDir, ""),
-		spoolMaxBytes:   numberOf(envSpoolMaxBytes, spool.DefaultMaxBytes),
+		spoolMaxBytes:   number(envSpoolMaxBytes, spool.DefaultMaxBytes),
 		spoolMaxAge:     spool.DefaultMaxAge,
 		file: spool.FileConfig{
 			Path:     env(envFile, ""),
-			MaxBytes: numberOf(envFileMaxBytes, spool.DefaultFileMaxBytes),
-			MaxFiles: int(numberOf(envFileMaxFiles, spool.DefaultFileMaxFiles)),
+			MaxBytes: number(envFileMaxBytes, spool.DefaultFileMaxBytes),
+			MaxFiles: int(number(envFileMaxFiles, spool.DefaultFileMaxFiles)),
 		},
 	}
 	if d, err := time.ParseDuration(env(envSpoolMaxAge, "")); err == nil {
@@ -221,7 +233,25 @@ func readEnv() (settings, error) {
 	}
 	s.captures.Continuous, _ = time.ParseDuration(env(envContinuousProfile, "0s")) // it was checked
 	s.disabled = strings.EqualFold(env(envSDKDisabled, "false"), "true")
-	return s, nil
+	return s, errors.Join(errs...)
+}
+
+// misspelt finds variables that differ from one of ours by a letter or two: nobody else can mean them, and they would be passed over
+// silently. Others that begin with OTELNET_ are let be, since Kubernetes makes some of the names of services.
+func misspelt(environ []string) (errs []error) {
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "OTELNET_") || slices.ContainsFunc(envVars, func(v envVar) bool { return v.name == name }) {
+			continue
+		}
+		for _, v := range envVars {
+			if strings.HasPrefix(v.name, "OTELNET_") && spelling.Distance(name, v.name) <= 2 {
+				errs = append(errs, fmt.Errorf("%s: is no variable of the agent; did you mean %s?", name, v.name))
+				break
+			}
+		}
+	}
+	return errs
 }
 
 // env returns the variable's value without surrounding space, or def if it is empty.
@@ -309,14 +339,6 @@ func files(value string) error {
 		return errors.New("allowed: a whole number from 1 to 10000")
 	}
 	return nil
-}
-
-// numberOf returns a variable whose check has found a whole number.
-func numberOf(name string, def int64) int64 {
-	if n, err := strconv.ParseInt(env(name, ""), 10, 64); err == nil {
-		return n
-	}
-	return def
 }
 
 func duration(value string) error {

@@ -110,6 +110,34 @@ func TestReadEnvRefusesWrongValues(t *testing.T) {
 	}
 }
 
+// What a wrong value leaves open counts as unset: one mistake is one line.
+func TestReadEnvMistakesStayAlone(t *testing.T) {
+	for name, value := range map[string]string{
+		"OTEL_METRICS_EXPORTER": "x", "OTELNET_SPOOL_MAX_BYTES": "-5", "OTELNET_SPOOL_MAX_AGE": "1", "OTELNET_METRICS_FILE_MAX_BYTES": "1",
+		"OTELNET_CONTINUOUS_PROFILE": "1s", "OTELNET_FLIGHT_RECORDER": "yes", "OTELNET_ADMIN_CERT": "x", "OTELNET_ADMIN_ADDR": "6060",
+	} {
+		clearEnv(t)
+		t.Setenv(name, value)
+		_, err := Start(t.Context(), WithoutGlobals())
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s=%s: got %v, want one line that names the variable", name, value, err)
+		}
+	}
+}
+
+func TestMisspeltVariables(t *testing.T) {
+	for name, want := range map[string]string{
+		"OTELNET_RULE": envRules, "OTELNET_SPOOLDIR": envSpoolDir, "OTELNET_SPOOL_MAX_BYTE": envSpoolMaxBytes, "OTELNET_CAPTURES_DIR": envCaptureDir,
+		envRules: "", "OTELNET_REPORT_TOKEN": "", "OTEL_RULES": "", "PATH": "",
+		"OTELNET_PORT": "", "OTELNET_SERVICE_HOST": "", "OTELNET_PORT_4317_TCP_ADDR": "", // of a Kubernetes service named otelnet
+	} {
+		errs := misspelt([]string{name + "=x"})
+		if want == "" && len(errs) > 0 || want != "" && (len(errs) != 1 || !strings.HasSuffix(errs[0].Error(), "did you mean "+want+"?")) {
+			t.Errorf("%s: got %v, want %q", name, errs, want)
+		}
+	}
+}
+
 // Every mistake is told in one go, and what may be a secret is not repeated.
 func TestReadEnvJoinsAndHides(t *testing.T) {
 	clearEnv(t)

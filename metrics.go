@@ -162,7 +162,9 @@ func newMetricExporter(ctx context.Context, c config, s settings) (exporter sdkm
 	case c.metricExporter != nil:
 		return c.metricExporter, nil, nil
 	case c.toFile:
-		exporter, err = newFileExporter(ctx, c.file)
+		if exporter, err = newFileExporter(ctx, c.file); err != nil {
+			err = fmt.Errorf("WithMetricsFile, %s: %w", envFile, err)
+		}
 	case s.metricsExporter == exporterPrometheus || s.metricsExporter == exporterNone:
 		return nil, nil, nil
 	case s.metricsExporter == exporterConsole:

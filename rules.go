@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -29,6 +30,9 @@ func loadRules(c config) (alertproc.Config, error) {
 	for _, path := range c.ruleFiles {
 		part, err := alertproc.LoadFile(path)
 		if err != nil {
+			if path == env(envRules, "") {
+				err = fmt.Errorf("%s: %w", envRules, err)
+			}
 			errs = append(errs, err)
 			continue
 		}

@@ -42,7 +42,7 @@ func openSpool(c config, signal string) (*spooled, error) {
 		OnError:  told.Handle,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("agent: %s %s: %w", envSpoolDir, c.spoolDir, err)
+		return nil, fmt.Errorf("WithSpoolDir, %s: %w", envSpoolDir, err)
 	}
 	if n := s.Stats().Requests; n > 0 {
 		c.log().Info("otelnet: an earlier run has left exports on disk, they are sent first", "signal", signal, "requests", n, "dir", s.Dir())

@@ -64,15 +64,8 @@ const minToken = 16
 // check returns all that is wrong with the configuration, joined.
 func (c *Config) check() error {
 	var errs []error
-	host, _, err := net.SplitHostPort(c.Addr)
-	switch {
-	case err != nil:
-		errs = append(errs, fmt.Errorf("admin: address %q: want host:port, such as 127.0.0.1:6060", c.Addr))
-	case c.Token == "" && !isLoopback(host):
-		errs = append(errs, fmt.Errorf("admin: address %q can be reached from other machines: set a token, or listen on 127.0.0.1", c.Addr))
-	}
-	if c.Token != "" && len(c.Token) < minToken {
-		errs = append(errs, fmt.Errorf("admin: token of %d bytes: want at least %d", len(c.Token), minToken))
+	if err := CheckAddr(c.Addr, c.Token); err != nil {
+		errs = append(errs, fmt.Errorf("admin: %w", err))
 	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		errs = append(errs, fmt.Errorf("admin: certificate %q with key %q: set both for HTTPS, or neither", c.CertFile, c.KeyFile))
@@ -81,6 +74,24 @@ func (c *Config) check() error {
 		errs = append(errs, errors.New("admin: Config.History is nil: the page has nothing to show"))
 	}
 	return errors.Join(errs...)
+}
+
+// CheckAddr tells whether [New] would refuse Config.Addr with Config.Token, and why; nil means that it takes them. Whether the port
+// is free shows when [Server.Start] binds it.
+func CheckAddr(addr, token string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("address %q: want host:port, such as 127.0.0.1:6060", addr)
+	case token != "" && len(token) < minToken:
+		return fmt.Errorf("token of %d bytes: want at least %d", len(token), minToken)
+	case token == "" && !isLoopback(host):
+		return fmt.Errorf("address %q can be reached from other machines: set a token, or listen on 127.0.0.1", addr)
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {
