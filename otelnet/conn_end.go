@@ -33,15 +33,16 @@ func (s *ConnStats) ended(before uint32, end int64, last *lastLook, local, peer 
 	case last.reason == reasonLocal || last.reason == reasonRemote:
 		failure = errNone
 	}
-	s.recordRTT(last.sample, end)
-	s.record(end, last.reason, failure)
-	s.endRole(before, end)
-	// In this order a table that is read meanwhile may find both rows, and drops one, but never misses the connection.
+	// The table comes before the metrics: who sees the end in the sums finds it in the table. And in this order a table that
+	// is read meanwhile may find both rows, and drops one, but never misses the connection.
 	registry.closed.add(&closedRow{
 		snapshot: s.snapshot(end, &last.kernel),
 		local:    local, peer: peer,
 		reason: last.reason, failure: failure,
 	})
+	s.recordRTT(last.sample, end)
+	s.record(end, last.reason, failure)
+	s.endRole(before, end)
 	untrack(s)
 }
 

@@ -9,7 +9,7 @@ import (
 
 // Connections returns the rows of the connection table that match filter: every connection of the process that a
 // listener, dialer or packet socket of this package made, whatever its MeterProvider, and the last 1,000 that closed.
-// It is a copy, safe to keep. A filter that [Filter.Validate] refuses matches nothing.
+// One whose end is in the metrics is among the closed ones. It is a copy, safe to keep. A filter that [Filter.Validate] refuses matches nothing.
 //
 // It costs up to two microseconds for each open connection; nothing is stopped meanwhile. With a limit, only so many
 // rows are kept and sorted.

@@ -13,16 +13,17 @@ import (
 
 func TestConnectionsRows(t *testing.T) {
 	m := newMeter(t)
-	ln := listen(t, m.option(), WithName("table-test"))
+	name := uniqueName("table-test")
+	ln := listen(t, m.option(), WithName(name))
 	server, client := pair(t, ln)
 	id := statsOf(server).ID()
 	want := ConnInfo{
-		ID: id, Side: SideServer, Name: "table-test", Transport: "tcp", State: "new",
+		ID: id, Side: SideServer, Name: name, Transport: "tcp", State: "new",
 		Local: server.LocalAddr().String(), Peer: client.LocalAddr().String(),
 	}
 	compareRow := func(state string, want ConnInfo) {
 		t.Helper()
-		rows := Connections(Filter{State: state, Match: "TABLE-test"})
+		rows := Connections(Filter{State: state, Match: strings.ToUpper(name)})
 		if len(rows) != 1 {
 			t.Fatalf("got %d rows, want 1", len(rows))
 		}
@@ -45,7 +46,7 @@ func TestConnectionsRows(t *testing.T) {
 	want.State, want.ReceivedBytes, want.SentBytes = "active", 7, 5
 	compareRow("open", want)
 	compareRow("active", want)
-	if rows := Connections(Filter{State: "idle", Match: "table-test"}); len(rows) != 0 {
+	if rows := Connections(Filter{State: "idle", Match: name}); len(rows) != 0 {
 		t.Errorf("idle rows: got %v, want none", rows)
 	}
 
@@ -53,7 +54,7 @@ func TestConnectionsRows(t *testing.T) {
 	want.State, want.CloseReason = "closed", "local"
 	compareRow("closed", want)
 	compareRow("all", want)
-	if rows := Connections(Filter{Match: "table-test"}); len(rows) != 0 {
+	if rows := Connections(Filter{Match: name}); len(rows) != 0 {
 		t.Errorf("open rows after close: got %v, want none", rows)
 	}
 }
@@ -82,7 +83,8 @@ func TestConnectionsSortAndLimit(t *testing.T) {
 
 // What a row tells of the socket is what the kernel says of it.
 func TestConnectionsKernelColumns(t *testing.T) {
-	ln := listen(t, newMeter(t).option(), WithName("kernel-columns"))
+	name := uniqueName("kernel columns")
+	ln := listen(t, newMeter(t).option(), WithName(name))
 	server, client := pair(t, ln)
 	needKernelCounts(t, statsOf(server))
 	mustWrite(t, client, 900)
@@ -92,7 +94,7 @@ func TestConnectionsKernelColumns(t *testing.T) {
 	n, _ := server.Write(much) // the peer does not read
 
 	for _, sort := range []string{"", "-unreadBytes", "-rttSeconds"} {
-		rows := Connections(Filter{Match: "kernel-columns", Sort: sort})
+		rows := Connections(Filter{Match: name, Sort: sort})
 		if len(rows) != 1 {
 			t.Fatalf("got %d rows, want 1", len(rows))
 		}
@@ -111,7 +113,7 @@ func TestConnectionsKernelColumns(t *testing.T) {
 		}
 	}
 	server.Close()
-	closed := Connections(Filter{State: "closed", Match: "kernel-columns"})
+	closed := Connections(Filter{State: "closed", Match: name})
 	if len(closed) != 1 || closed[0].RTTSeconds <= 0 || closed[0].SentBytes != uint64(n) {
 		t.Errorf("after the close: got %+v, want the last round trip and %d sent", closed, n)
 	}

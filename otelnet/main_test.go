@@ -178,10 +178,10 @@ func hasAll(set attribute.Set, want []attribute.KeyValue) bool {
 // eventually waits until what is asked for has happened; the other side of a socket takes its time.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 5 s in vain: %s", what)
+			t.Fatalf("waited 30 s in vain: %s", what)
 		}
 		time.Sleep(time.Millisecond)
 	}

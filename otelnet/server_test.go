@@ -98,7 +98,8 @@ func TestRequestsAreJoinedToConnections(t *testing.T) {
 			srv := &http.Server{Handler: NewHandler(mux, "test", m.option()), Protocols: &p}
 			srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{testCert()}}
 			Instrument(srv)
-			ln := serve(t, srv, tt.secure, m.option(), WithName("join "+tt.name))
+			name := uniqueName("join " + tt.name)
+			ln := serve(t, srv, tt.secure, m.option(), WithName(name))
 			url := "http://" + ln.Addr().String()
 			if tt.secure {
 				url = "https://" + ln.Addr().String()
@@ -108,27 +109,31 @@ func TestRequestsAreJoinedToConnections(t *testing.T) {
 				get(t, client, url+"/items/"+id)
 			}
 
-			var row ConnInfo
+			// Mostly one connection; but on a busy machine net/http may not use it again.
 			eventually(t, "the requests have ended", func() bool {
-				rows := Connections(Filter{Match: "join " + tt.name})
-				if len(rows) != 1 {
-					t.Fatalf("got %d connections, want 1: %+v", len(rows), rows)
+				requests, errors := uint64(0), uint64(0)
+				for _, row := range Connections(Filter{Match: name, State: "all"}) {
+					requests, errors = requests+row.Requests, errors+row.Errors
+					if row.State == "active" {
+						return false
+					}
 				}
-				row = rows[0]
-				return row.State == "idle" && row.Errors == 1
+				return requests == 3 && errors == 1
 			})
-			if row.Requests != 3 || row.Route != "/items/{id}" || row.Protocol != tt.protocol || row.TLSVersion != tt.tls {
-				t.Errorf("got %d requests, route %q, protocol %q, TLS %q, want 3, /items/{id}, %q, %q",
-					row.Requests, row.Route, row.Protocol, row.TLSVersion, tt.protocol, tt.tls)
+			for _, row := range Connections(Filter{Match: name, State: "all"}) {
+				if row.Requests > 0 && (row.Route != "/items/{id}" || row.Protocol != tt.protocol || row.TLSVersion != tt.tls) {
+					t.Errorf("got route %q, protocol %q, TLS %q, want /items/{id}, %q, %q", row.Route, row.Protocol, row.TLSVersion, tt.protocol, tt.tls)
+				}
 			}
 
 			var with []attribute.KeyValue
 			if tt.tls != "" {
 				with = append(with, attribute.String("tls.protocol.version", tt.tls))
 			}
-			eventually(t, "the connection has ended", func() bool {
+			eventually(t, "each connection has ended once", func() bool {
 				client.CloseIdleConnections() // an HTTP/2 client may take a moment to see that it is idle
-				return m.sum(metricServerDuration, with...) == 1
+				ended := len(Connections(Filter{Match: name, State: "closed"}))
+				return len(Connections(Filter{Match: name})) == 0 && m.sum(metricServerDuration, with...) == int64(ended)
 			})
 		})
 	}

@@ -307,7 +307,7 @@ func TestFilesExhausted(t *testing.T) {
 	for _, f := range files[1:] {
 		f.Close()
 	}
-	client.SetDeadline(time.Now().Add(5 * time.Second))
+	client.SetDeadline(time.Now().Add(30 * time.Second))
 	io.WriteString(client, "GET / HTTP/1.0\r\n\r\n")
 	if b, err := io.ReadAll(client); err != nil || !bytes.Contains(b, []byte("404")) {
 		t.Errorf("got %q, %v, want an answer", b, err)
