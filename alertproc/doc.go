@@ -26,9 +26,10 @@
 //
 // # Cost
 //
-// An evaluation of 1,000 rules over 10,000 series takes about 3 ms and allocates nothing in steady state. A window takes
-// 16 bytes for each alert instance and evaluation in it, or 4 bytes for each bucket with quantile and fraction_above; a
-// series itself costs a map entry and a copy of its last buckets. All in all that is 42 bytes for each series and
-// evaluation in a window of a minute at one a second, 7 to 15 where ten series make one instance, and 100 for a quantile
-// of each single histogram of 15 buckets.
+// An evaluation of 1,000 rules over 10,000 series takes about 2 ms and allocates nothing in steady state. A window takes
+// 16 bytes for each alert instance and evaluation in it. With quantile and fraction_above it takes for each bucket as many
+// bytes as the most observations that it ever got between two evaluations need: none for 0, one up to 255, two up to 65,535.
+// An instance itself takes 0.9 kB, and a series a map entry and a copy of its last buckets. All in all that is 35 bytes for
+// each series and evaluation in a window of a minute at one a second, 7 to 10 where ten series make one instance, and 45 for
+// a quantile of each single histogram of 15 buckets, or 62 if each of them gets thousands of observations a second.
 package alertproc

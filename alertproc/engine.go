@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -161,7 +160,7 @@ func (r *rule) call(ctx context.Context, rm *metricdata.ResourceMetrics) {
 		key := labelKey(s.Labels)
 		inst := r.instances[key]
 		if inst == nil {
-			if inst = r.add(key, maps.Clone(s.Labels)); inst == nil {
+			if inst = r.add(key, textsOf(s.Labels)); inst == nil {
 				continue
 			}
 		}

@@ -139,14 +139,15 @@ func (l *expLayout) index(place int) (index int32, sign int) {
 
 // addExponential adds c, or takes it off with sign -1, after making room for it.
 func (h *histogramTotals) addExponential(c *expCounts, sign int) {
-	if h.totals != nil && h.exp == nil {
+	if h.counts != nil && h.exp == nil {
 		h.err = errBounds
 		return
 	}
 	if h.exp == nil {
 		h.exp = &expLayout{scale: c.scale}
 		h.layout = h.exp
-		h.resize(h.exp.width())
+		h.counts, h.fresh = make([]uint64, h.exp.width()), make([]uint64, h.exp.width())
+		h.ring.resize(h.exp.width())
 	}
 	h.makeRoom(c)
 	l := h.exp
@@ -155,7 +156,7 @@ func (h *histogramTotals) addExponential(c *expCounts, sign int) {
 		if sign < 0 {
 			n = -n
 		}
-		h.totals[place] += n
+		h.fresh[place] += n
 	}
 	add(l.negative.size(), c.zero)
 	for i, n := range c.positive.counts {
@@ -170,7 +171,7 @@ func (h *histogramTotals) addExponential(c *expCounts, sign int) {
 	}
 }
 
-// makeRoom widens or coarsens the layout until c fits, and moves totals and ring over.
+// makeRoom widens or coarsens the layout until c fits, and moves the counts and the ring over.
 func (h *histogramTotals) makeRoom(c *expCounts) {
 	l := *h.exp
 	l.zeroThreshold = max(l.zeroThreshold, c.zeroThreshold)
@@ -193,22 +194,20 @@ func (h *histogramTotals) makeRoom(c *expCounts) {
 	if l.scale == old.scale && l.positive == old.positive && l.negative == old.negative {
 		return
 	}
-	totals, ring, width := h.totals, h.ring, old.width()
-	h.resize(l.width())
-	move := make([]int, width)
-	for place := range move {
+	move := func(place int) int {
 		index, sign := old.index(place)
-		move[place] = l.negative.size()
-		if sign != 0 {
-			move[place] = l.place(index>>(old.scale-l.scale), sign < 0)
+		if sign == 0 {
+			return l.negative.size()
 		}
+		return l.place(index>>(old.scale-l.scale), sign < 0)
 	}
-	for place, to := range move {
-		h.totals[to] += totals[place]
-		for slot := range h.slots {
-			h.ring[slot*l.width()+to] += ring[slot*width+place]
-		}
+	counts, fresh := h.counts, h.fresh
+	h.counts, h.fresh = make([]uint64, l.width()), make([]uint64, l.width())
+	for place := range counts {
+		h.counts[move(place)] += counts[place]
+		h.fresh[move(place)] += fresh[place]
 	}
+	h.ring.rebuild(l.width(), move, nil)
 }
 
 // edge returns the lower bound of the bucket with an index: 2^(index·2^-scale).

@@ -283,3 +283,30 @@ func TestQuantileTellsHowExactItIs(t *testing.T) {
 		t.Errorf("a mean is between %v and %v, want nothing of the kind", a.Low, a.High)
 	}
 }
+
+// Who reads the alerts, and with them how exact a quantile is, meets no window that is being rebuilt.
+func TestAlertsAreReadWhileWindowsChange(t *testing.T) {
+	sc := newScene(t, windowed(Quantile, 0.5, time.Minute))
+	point := metricdata.ExponentialHistogramDataPoint[float64]{Scale: 3}
+	data := metricdata.Metrics{Name: "m", Data: metricdata.ExponentialHistogram[float64]{
+		Temporality: metricdata.CumulativeTemporality, DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{point},
+	}}
+	p := &data.Data.(metricdata.ExponentialHistogram[float64]).DataPoints[0]
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			for _, a := range sc.p.Alerts() {
+				if !(a.Low <= a.Value && a.Value <= a.High) {
+					t.Errorf("%v is not between %v and %v", a.Value, a.Low, a.High)
+				}
+			}
+		}
+	}()
+	for i := range 200 {
+		p.Count++
+		p.PositiveBucket.Counts = append(p.PositiveBucket.Counts, 1) // one more bucket each time
+		sc.at(float64(10*i), data)
+	}
+	<-done
+}

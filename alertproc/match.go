@@ -87,6 +87,27 @@ func newLabelTexts(set *attribute.Set, scratch labelTexts) labelTexts {
 	return scratch
 }
 
+// textsOf is the reverse of asMap.
+func textsOf(m map[string]string) labelTexts {
+	l := make(labelTexts, 0, len(m))
+	for _, key := range sortedKeys(m) {
+		l = append(l, labelText{key, m[key]})
+	}
+	return l
+}
+
+// asMap returns what an alert or a template works with. A map takes several times the room, so instances do without.
+func (l labelTexts) asMap() map[string]string {
+	if len(l) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(l))
+	for _, t := range l {
+		m[t.key] = t.value
+	}
+	return m
+}
+
 // get returns the value of an attribute, "" if there is none.
 func (l labelTexts) get(key string) string {
 	for i := range l {

@@ -11,9 +11,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// What the processor holds for each series and slot of its window, everything included, by the runtime's own count. Above
-// 64 B comes only a quantile over the 15 buckets of request durations with an alert instance for each series: 60 B of it
-// are the buckets of a slot, the rest is the instance itself.
+// What the processor holds for each series and slot of its window, everything included, by the runtime's own count: at
+// most 64 B in every form. The most takes a quantile over the 15 buckets of request durations with an alert instance for
+// each series, when every bucket gets thousands of observations in each second.
 func TestMemoryOfASeriesAndSlot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("collects garbage of tens of megabytes")
@@ -39,23 +39,28 @@ func TestMemoryOfASeriesAndSlot(t *testing.T) {
 	histogram := named("m", metricdata.Metrics{Data: metricdata.Histogram[float64]{DataPoints: histograms, Temporality: metricdata.CumulativeTemporality}})
 	rate := Value{Aggregation: Rate, Over: window * time.Second}
 	quantile := Value{Aggregation: Quantile, Arg: 0.99, Over: window * time.Second}
+	fraction := Value{Aggregation: FractionAbove, Arg: 0.5, Over: window * time.Second}
 	for _, test := range []struct {
 		name   string
 		metric metricdata.Metrics
 		value  Value
+		above  float64 // never reached
 		by     string
+		load   uint64  // observations in a bucket and slot
 		most   float64 // bytes
 	}{
-		{"rate of each series", counter, rate, "series", 64},
-		{"rate of ten series together", counter, rate, "zone", 16},
-		{"quantile of ten series together", histogram, quantile, "zone", 32},
-		{"quantile of each series", histogram, quantile, "series", 110},
+		{"rate of each series", counter, rate, 1e9, "series", 1, 40},
+		{"rate of ten series together", counter, rate, 1e9, "zone", 1, 16},
+		{"quantile of ten series together", histogram, quantile, 1e9, "zone", 1, 16},
+		{"quantile of each series", histogram, quantile, 1e9, "series", 1, 50},
+		{"fraction of each series, hundreds a slot", histogram, fraction, 0.9, "series", 255, 50},
+		{"quantile of each series, thousands a slot", histogram, quantile, 1e9, "series", 65_535, 64},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := heap()
 			p, err := New(Config{
 				Groups: []Group{{Name: "g", Every: time.Second, Rules: []Rule{
-					{Alert: "A", Metric: "m", By: []string{test.by}, Value: test.value, Warn: Above(1e9)},
+					{Alert: "A", Metric: "m", By: []string{test.by}, Value: test.value, Warn: Above(test.above)},
 				}}},
 				MaxInstances: count, MeterProvider: noop.NewMeterProvider(),
 			})
@@ -68,8 +73,10 @@ func TestMemoryOfASeriesAndSlot(t *testing.T) {
 				for j := range points {
 					points[j].Value++
 					h := &histograms[j]
-					h.Count++
-					h.BucketCounts[(i+j)%len(h.BucketCounts)]++
+					for k := range h.BucketCounts {
+						h.Count += test.load
+						h.BucketCounts[k] += test.load
+					}
 				}
 				if err := p.Evaluate(t.Context(), start.Add(time.Duration(i)*time.Second), rm); err != nil {
 					t.Fatal(err)

@@ -23,7 +23,7 @@ func (e *engine) restore(s *savedState) {
 		r := g.rules[i]
 		for _, one := range saved.Instances {
 			if len(r.order) < r.limit && r.instances[one.Key] == nil && one.sane(s.At) {
-				r.add(one.Key, one.By).state.restore(one)
+				r.add(one.Key, textsOf(one.By)).state.restore(one)
 			}
 		}
 		r.restoreBurn(saved.Burn)

@@ -67,7 +67,7 @@ type ruleHealth struct {
 type instance struct {
 	rule   *rule
 	key    string
-	by     map[string]string // the labels of the series
+	by     labelTexts // the labels of the series
 	parts  [2]accumulator
 	series int    // how many series feed it
 	call   uint64 // of the rule's function, that last returned it
@@ -176,7 +176,7 @@ func (r *rule) instance(texts labelTexts) *instance {
 		if inst := r.instances[keyOverflow]; inst != nil {
 			return inst
 		}
-		return r.add(keyOverflow, map[string]string{overflowAttribute: "true"})
+		return r.add(keyOverflow, labelTexts{{overflowAttribute, "true"}})
 	}
 	var key strings.Builder
 	for _, attr := range r.By {
@@ -186,10 +186,10 @@ func (r *rule) instance(texts labelTexts) *instance {
 	if inst := r.instances[key.String()]; inst != nil {
 		return inst
 	}
-	by := make(map[string]string, len(r.By))
+	by := make(labelTexts, 0, len(r.By))
 	for _, attr := range r.By {
 		if v := texts.get(attr); v != "" {
-			by[attr] = v
+			by = append(by, labelText{attr, v})
 		}
 	}
 	return r.add(key.String(), by)
@@ -198,7 +198,7 @@ func (r *rule) instance(texts labelTexts) *instance {
 // keyOverflow is the key of the instance of the overflow series. No real key begins like it.
 const keyOverflow = "+"
 
-func (r *rule) add(key string, by map[string]string) *instance {
+func (r *rule) add(key string, by labelTexts) *instance {
 	if len(r.order) >= r.limit {
 		if len(r.skipped) < r.limit {
 			r.skipped[key] = struct{}{}
@@ -228,7 +228,7 @@ func (inst *instance) allocate() {
 		inst.burn = newBurnRings()
 	case r.over == 0:
 	case r.wantsBuckets():
-		inst.parts[partMain].hist = newHistogramTotals(len(r.slots.at))
+		inst.parts[partMain].hist = newHistogramTotals(len(r.slots.at), inst.birth)
 	default:
 		inst.ring = make([]pair, len(r.slots.at))
 	}

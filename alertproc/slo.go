@@ -169,7 +169,7 @@ func (r *rule) saveBurn(now int64) (all []savedBurn) {
 		return nil
 	}
 	for _, inst := range r.order {
-		saved := savedBurn{Key: inst.key, By: inst.by, Bad: inst.parts[partMain].count, Total: inst.parts[partTotal].count}
+		saved := savedBurn{Key: inst.key, By: inst.by.asMap(), Bad: inst.parts[partMain].count, Total: inst.parts[partTotal].count}
 		for i := range inst.burn {
 			ring := &inst.burn[i]
 			for n := ring.oldest(); n < ring.next; n++ {
@@ -192,7 +192,7 @@ func (r *rule) restoreBurn(all []savedBurn) {
 	for _, saved := range all {
 		inst := r.instances[saved.Key]
 		if inst == nil {
-			if inst = r.add(saved.Key, saved.By); inst == nil {
+			if inst = r.add(saved.Key, textsOf(saved.By)); inst == nil {
 				continue
 			}
 		}

@@ -18,7 +18,7 @@ type instanceState struct {
 	labels      map[string]string // the alert's, without severity; nil while inactive
 	values      [2]float64        // by level, last compared; one stays while the alert is only kept firing
 	factors     [2]float64        // with Burn, what the values were compared with
-	read        reading           // of the last evaluation
+	low, high   [2]float64        // of quantiles, the bounds of the values' buckets while the level is active
 	absentSince time.Time         // zero while there is data
 	restored    bool              // from a state file, and not judged anew yet
 	covered     time.Time         // of a restored one: when the window lies after the restart
@@ -49,7 +49,6 @@ func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transi
 	s := &inst.state
 	from, fromLevel := s.shown()
 	was := *s
-	s.read = inst.read
 	r.levelsStep(inst, at, elapsed)
 	to, toLevel := s.shown()
 	if from == to && (fromLevel == toLevel || to != StateFiring) {
@@ -135,6 +134,9 @@ func (r *rule) levelsStep(inst *instance, at time.Time, elapsed time.Duration) {
 			if l.state == StateInactive || r.holds(&inst.read, i, l.state == StateFiring) {
 				s.values[i] = r.levelValue(&inst.read, i)
 				s.factors[i] = inst.read.factor[i]
+				if l.state != StateInactive {
+					s.low[i], s.high[i] = r.exactness(inst, s.values[i])
+				}
 			}
 		}
 	}
@@ -308,7 +310,9 @@ func (r *rule) alert(inst *instance) Alert {
 			a.FiredAt = l.fired.Round(0)
 		}
 	}
-	a.Low, a.High = r.exactness(inst, a.Value)
+	if r.Value.Aggregation == Quantile { // a reload may have changed it
+		a.Low, a.High = s.low[level], s.high[level]
+	}
 	data := TextData{
 		Alert: r.Alert, Group: r.group.name, Value: a.Value, Threshold: a.Threshold, Severity: a.Severity, Labels: a.Labels,
 		Low: a.Low, High: a.High,
@@ -323,13 +327,14 @@ func (r *rule) alert(inst *instance) Alert {
 	return a
 }
 
-// exactness returns the bounds between which the true value is, 0 for both where v is exact or nothing is known.
+// exactness returns the bounds between which the true value is, 0 for both where v is exact or nothing is known. It
+// reads the window, so it is not for those that hold no more than the state lock.
 func (r *rule) exactness(inst *instance, v float64) (low, high float64) {
 	h := inst.parts[partMain].hist
-	if r.Value.Aggregation != Quantile || h == nil || h.totals == nil {
+	if r.Value.Aggregation != Quantile || h == nil || h.counts == nil {
 		return 0, 0
 	}
-	low, high, _ = bucketOf(v, h.layout, len(h.totals))
+	low, high, _ = bucketOf(v, h.layout, len(h.counts))
 	return low, high
 }
 
@@ -338,12 +343,12 @@ func (r *rule) exactness(inst *instance, v float64) (low, high float64) {
 // make a new alert at every evaluation, because it is expanded only here.
 func (r *rule) alertLabels(inst *instance, level int) map[string]string {
 	labels := make(map[string]string, len(inst.by)+len(r.labels)+2)
-	for k, v := range inst.by {
-		labels[k] = v
+	for _, t := range inst.by {
+		labels[t.key] = t.value
 	}
 	data := TextData{
 		Alert: r.Alert, Group: r.group.name, Value: inst.state.values[level], Threshold: r.bound(inst, level),
-		Severity: levelNames[level], Labels: inst.by,
+		Low: inst.state.low[level], High: inst.state.high[level], Severity: levelNames[level], Labels: inst.by.asMap(),
 	}
 	for _, t := range r.labels {
 		if v := t.expand(data); v != "" {
@@ -403,7 +408,7 @@ func (s *instanceState) forget(at time.Time) {
 
 // reason says for a person why the state changed.
 func (r *rule) reason(inst *instance, from, to State, level int, at time.Time) string {
-	read := &inst.state.read
+	read := &inst.read
 	switch read.kind {
 	case readAbsent:
 		return "no data for " + shortDuration(at.Sub(inst.state.absentSince))

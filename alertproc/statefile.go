@@ -83,7 +83,7 @@ func (inst *instance) save() (savedInstance, bool) {
 	if state == StateInactive && len(s.resolved) == 0 {
 		return savedInstance{}, false
 	}
-	saved := savedInstance{By: inst.by, Key: inst.key, Labels: s.labels, Evidence: s.evidence}
+	saved := savedInstance{By: inst.by.asMap(), Key: inst.key, Labels: s.labels, Evidence: s.evidence}
 	for i, l := range s.levels {
 		if l.state != StateInactive || l.held != 0 {
 			saved.Levels[i] = savedLevel{

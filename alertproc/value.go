@@ -95,20 +95,21 @@ func (r *rule) measure(tick uint64, now int64) {
 }
 
 // note writes what the window arithmetic needs into a slot.
-func (r *rule) note(inst *instance, slot int) {
+func (r *rule) note(inst *instance, slot uint64) {
 	bad, total := &inst.parts[partMain], &inst.parts[partTotal]
+	if bad.hist != nil {
+		bad.hist.note(slot)
+		return
+	}
+	p := &inst.ring[slot%uint64(len(inst.ring))]
 	switch {
-	case bad.hist != nil:
-		if bad.hist.totals != nil {
-			bad.hist.note(slot)
-		}
 	case r.windowedGauge():
-		inst.ring[slot] = inst.folded
+		*p = inst.folded
 		inst.folded = pair{math.NaN(), 0}
 	case r.Ratio != nil:
-		inst.ring[slot] = pair{bad.count, total.count}
+		*p = pair{bad.count, total.count}
 	default:
-		inst.ring[slot] = pair{bad.count, bad.sum}
+		*p = pair{bad.count, bad.sum}
 	}
 }
 
@@ -202,14 +203,10 @@ func (r *rule) histogram(inst *instance, base uint64) reading {
 	switch {
 	case h.err != nil:
 		return reading{kind: readWait}
-	case h.totals == nil: // no observation since the instance was made
+	case h.counts == nil: // no observation since the instance was made
 		return reading{kind: readFew}
 	}
-	slot := -1
-	if base >= inst.birth {
-		slot = int(base % uint64(h.slots))
-	}
-	counts, total := h.since(slot, r.scratch)
+	counts, total := h.since(base, r.scratch)
 	r.scratch = counts
 	if r.Value.Aggregation == Quantile {
 		return r.judge(quantile(r.Value.Arg, h.layout, counts, total), float64(total))

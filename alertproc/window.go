@@ -36,12 +36,12 @@ func (s *slots) due(now int64) bool {
 	return s.next == 0 || now-s.at[(s.next-1)%uint64(len(s.at))] >= s.step-s.step/10
 }
 
-// push makes a slot at now and returns its place in the ring.
-func (s *slots) push(now int64) int {
-	i := int(s.next % uint64(len(s.at)))
-	s.at[i] = now
+// push makes a slot at now and returns its number.
+func (s *slots) push(now int64) uint64 {
+	n := s.next
+	s.at[n%uint64(len(s.at))] = now
 	s.next++
-	return i
+	return n
 }
 
 func (s *slots) oldest() uint64 {
