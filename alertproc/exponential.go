@@ -30,6 +30,35 @@ func (r *expRange) set(b metricdata.ExponentialBucket) {
 	r.counts = append(r.counts[:0], b.Counts...)
 }
 
+// continues tells whether c can be what became of an earlier state of the same series. The scale only goes down in the life
+// of one, and no bucket loses what it had.
+func (c *expCounts) continues(before *expCounts) bool {
+	shift := before.scale - c.scale
+	return shift >= 0 && c.zero >= before.zero && c.positive.continues(&before.positive, shift) && c.negative.continues(&before.negative, shift)
+}
+
+// continues adds up the buckets of before that are one at this scale.
+func (r *expRange) continues(before *expRange, shift int32) bool {
+	for i := 0; i < len(before.counts); {
+		index, had := (before.offset+int32(i))>>shift, uint64(0)
+		for ; i < len(before.counts) && (before.offset+int32(i))>>shift == index; i++ {
+			had += before.counts[i]
+		}
+		if had > r.at(index) {
+			return false
+		}
+	}
+	return true
+}
+
+// at returns the count of the bucket with an index.
+func (r *expRange) at(index int32) uint64 {
+	if i := int64(index) - int64(r.offset); i >= 0 && i < int64(len(r.counts)) {
+		return r.counts[i]
+	}
+	return 0
+}
+
 func exponentials[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.ExponentialHistogramDataPoint[N], delta bool) {
 	for i := range points {
 		p := &points[i]
@@ -44,8 +73,7 @@ func exponentials[N int64 | float64](e *engine, in *instrument, st *stream, poin
 		}
 		sum := float64(p.Sum)
 		skip := s.fresh && !in.started
-		// The scale only goes down in the life of a series; a finer one means that it began anew.
-		whole := s.fresh || delta || p.Count < s.count || s.exp != nil && p.Scale > s.exp.scale
+		whole := s.fresh || delta || p.Count < s.count || s.exp != nil && !now.continues(s.exp)
 		count, total := p.Count, sum
 		if skip {
 			count, total = 0, 0

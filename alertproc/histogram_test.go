@@ -310,3 +310,41 @@ func TestAlertsAreReadWhileWindowsChange(t *testing.T) {
 	}
 	<-done
 }
+
+// exponentialPoint makes an exponential histogram of one series, with positive buckets only.
+func exponentialPoint(scale, offset int32, counts ...uint64) metricdata.Metrics {
+	p := metricdata.ExponentialHistogramDataPoint[float64]{
+		Scale: scale, PositiveBucket: metricdata.ExponentialBucket{Offset: offset, Counts: counts},
+	}
+	for _, n := range counts {
+		p.Count += n
+	}
+	return metricdata.Metrics{Name: "m", Data: metricdata.ExponentialHistogram[float64]{
+		Temporality: metricdata.CumulativeTemporality, DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{p},
+	}}
+}
+
+// A series whose total went on growing over a restart is told by a bucket that lost something.
+func TestExponentialReset(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		after metricdata.Metrics
+		want  float64 // observations since the first snapshot
+	}{
+		{"grown", exponentialPoint(0, 0, 3, 1, 2), 3},
+		{"grown at a coarser scale", exponentialPoint(-1, 0, 4, 2), 3},
+		{"a bucket lost one", exponentialPoint(0, 0, 2, 7), 9},
+		{"buckets moved away", exponentialPoint(0, 5, 9), 9},
+		{"two that are one now lost one", exponentialPoint(-1, 0, 2, 9), 11},
+		{"a finer scale", exponentialPoint(1, 0, 3, 9), 12},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			sc := newScene(t, windowed(Quantile, 0.5, time.Minute))
+			sc.at(0, exponentialPoint(0, 0, 3))
+			sc.at(10, tc.after)
+			if got := sc.p.engine.rules[0].order[0].read; got.count != tc.want || math.IsNaN(got.value) {
+				t.Errorf("%v observations, quantile %v; want %v observations", got.count, got.value, tc.want)
+			}
+		})
+	}
+}
