@@ -1,5 +1,7 @@
 package alertproc
 
+import "math"
+
 // accumulator sums what the series of an instance bring. Its totals only grow; windows are differences of them.
 type accumulator struct {
 	owner *instance
@@ -21,6 +23,18 @@ func (a *accumulator) add(tick uint64, delta bool, count, sum float64) {
 	a.delta = delta
 	a.count += count
 	a.sum += sum
+}
+
+// observed notes an increase of a histogram. A sum that is not finite, of which one observation is enough, would be so
+// for ever: a mean goes without what came then, and the rest never needs the sum.
+func (a *accumulator) observed(tick uint64, delta bool, count uint64, sum float64) {
+	if math.IsNaN(sum) || math.IsInf(sum, 0) {
+		sum = 0
+		if a.owner.rule.Value.Aggregation == Mean {
+			count = 0
+		}
+	}
+	a.add(tick, delta, float64(count), sum)
 }
 
 // observe notes one present value.

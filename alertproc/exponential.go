@@ -71,18 +71,20 @@ func exponentials[N int64 | float64](e *engine, in *instrument, st *stream, poin
 			positive: expRange{p.PositiveBucket.Offset, p.PositiveBucket.Counts},
 			negative: expRange{p.NegativeBucket.Offset, p.NegativeBucket.Counts},
 		}
-		sum := float64(p.Sum)
+		sum, _ := since(&s.sum, p.Sum)
 		skip := s.fresh && !in.started
 		whole := s.fresh || delta || p.Count < s.count || s.exp != nil && !now.continues(s.exp)
-		count, total := p.Count, sum
-		if skip {
-			count, total = 0, 0
-		} else if !whole {
+		count := p.Count
+		switch {
+		case skip:
+			count, sum = 0, 0
+		case whole:
+			sum = float64(p.Sum)
+		default:
 			count -= s.count
-			total -= s.sum
 		}
 		for _, a := range s.feeds {
-			a.add(e.tick, delta, float64(count), total)
+			a.observed(e.tick, delta, count, sum)
 			if a.hist == nil || count == 0 {
 				continue
 			}
@@ -92,7 +94,7 @@ func exponentials[N int64 | float64](e *engine, in *instrument, st *stream, poin
 				a.hist.addExponential(s.exp, -1)
 			}
 		}
-		s.fresh, s.count, s.sum = false, p.Count, sum
+		s.fresh, s.count = false, p.Count
 		if s.exp == nil {
 			s.exp = &expCounts{}
 		}

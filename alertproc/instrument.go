@@ -112,9 +112,9 @@ type series struct {
 	set   attribute.Set
 	feeds []*accumulator
 	seen  uint64 // tick of the last snapshot that had it
-	value float64
-	count uint64
-	sum   float64
+	value total  // of a counter; of an up-down counter by deltas their sum
+	count uint64 // of a histogram, as is the sum
+	sum   total
 	// bounds and buckets are copies: the snapshot's memory is used again for the next one. They are kept even if no
 	// rule asks for them, so that one which does can be added without a gap.
 	bounds  []float64
@@ -240,19 +240,26 @@ func numbers[N int64 | float64](e *engine, in *instrument, st *stream, points []
 			continue
 		}
 		v := float64(p.Value)
-		if math.IsNaN(v) {
-			continue // not a number is no data: the feeds do not see this tick
+		if math.IsNaN(v) || math.IsInf(v, 0) && st.kind == kindCounter {
+			continue // not a number is no data, nor is a count without end: the feeds do not see this tick
 		}
 		if st.kind == kindCounter {
-			increase := s.increase(v, delta, in.started)
+			increase, restarted := since(&s.value, p.Value)
+			switch {
+			case s.fresh && !in.started:
+				increase = 0
+			case s.fresh || delta || restarted:
+				increase = v
+			}
+			s.fresh = false
 			for _, a := range s.feeds {
 				a.add(e.tick, delta, increase, increase)
 			}
 			continue
 		}
 		if delta {
-			s.value += v
-			v = s.value
+			s.value.float += v
+			v = s.value.float
 		}
 		for _, a := range s.feeds {
 			a.observe(e.tick, v)
@@ -260,19 +267,24 @@ func numbers[N int64 | float64](e *engine, in *instrument, st *stream, points []
 	}
 }
 
-// increase returns how much a counter grew since the last snapshot, and notes its new value. A value below the last
-// one is a restart from 0.
-func (s *series) increase(v float64, delta, started bool) float64 {
-	fresh, before := s.fresh, s.value
-	s.fresh, s.value = false, v
-	switch {
-	case fresh && !started:
-		return 0
-	case fresh || delta || v < before:
-		return v
-	default:
-		return v - before
+// total is a number as it was last collected. An int64 above 2^53 has digits that a float64 does not, and what was
+// added to it may be in those.
+type total struct {
+	whole int64
+	float float64
+}
+
+// since returns how much a total grew, and notes its new value. below says that it is less than it was: it began anew.
+func since[N int64 | float64](t *total, v N) (increase float64, below bool) {
+	switch v := any(v).(type) {
+	case int64:
+		increase, below = float64(v-t.whole), v < t.whole
+		t.whole = v
+	case float64:
+		increase, below = v-t.float, v < t.float
+		t.float = v
 	}
+	return increase, below
 }
 
 func histograms[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.HistogramDataPoint[N], delta bool) {
@@ -282,16 +294,16 @@ func histograms[N int64 | float64](e *engine, in *instrument, st *stream, points
 		if !ok {
 			continue
 		}
-		sum := float64(p.Sum)
-		whole := delta || p.Count < s.count || s.shrunk(p.Bounds, p.BucketCounts)
-		count, total, counts := p.Count, sum, p.BucketCounts
+		sum, _ := since(&s.sum, p.Sum)
+		whole := s.fresh || delta || p.Count < s.count || s.shrunk(p.Bounds, p.BucketCounts)
+		count, counts := p.Count, p.BucketCounts
 		switch {
 		case s.fresh && !in.started:
-			count, total, counts = 0, 0, nil
-		case s.fresh || whole:
+			count, sum, counts = 0, 0, nil
+		case whole:
+			sum = float64(p.Sum)
 		default:
 			count -= s.count
-			total -= s.sum
 			if count > 0 {
 				e.scratch = append(e.scratch[:0], counts...)
 				for i, n := range s.buckets {
@@ -307,12 +319,12 @@ func histograms[N int64 | float64](e *engine, in *instrument, st *stream, points
 			s.bounds = st.bounds
 		}
 		for _, a := range s.feeds {
-			a.add(e.tick, delta, float64(count), total)
+			a.observed(e.tick, delta, count, sum)
 			if count > 0 && a.hist != nil {
 				a.hist.addExplicit(s.bounds, counts)
 			}
 		}
-		s.fresh, s.count, s.sum = false, p.Count, sum
+		s.fresh, s.count = false, p.Count
 		s.buckets = append(s.buckets[:0], p.BucketCounts...)
 	}
 }

@@ -177,7 +177,7 @@ func (r *rule) presentRatio(inst *instance, tick uint64) reading {
 	if a := &inst.parts[partMain]; a.tick == tick {
 		bad = a.valueSum
 	}
-	return reading{kind: readValue, value: bad / total, count: total}
+	return r.judge(bad/total, total)
 }
 
 func (r *rule) gaugeWindow(inst *instance, base uint64, full, ok bool) reading {
