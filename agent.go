@@ -141,9 +141,7 @@ func newConfig(s settings, opts []Option) (config, error) {
 
 func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (err error) {
 	c := a.config
-	if a.resource, err = newResource(ctx, c); err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
+	a.resource = newResource(ctx, c)
 	if tracing(c, s) {
 		if a.tracer, a.traceOut, err = newTracerProvider(ctx, c, s, a.resource); err != nil {
 			return err

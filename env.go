@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -21,13 +22,14 @@ const (
 	envServiceName     = "OTEL_SERVICE_NAME"
 	envMetricsExporter = "OTEL_METRICS_EXPORTER"
 	envTracesExporter  = "OTEL_TRACES_EXPORTER"
-	envLogsExporter    = "OTEL_LOGS_EXPORTER"
 	envProtocol        = "OTEL_EXPORTER_OTLP_PROTOCOL"
 	envMetricsProtocol = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
 	envTracesProtocol  = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
 	envExemplarFilter  = "OTEL_METRICS_EXEMPLAR_FILTER"
 	envHistograms      = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
 	envPropagators     = "OTEL_PROPAGATORS"
+	envBSPQueue        = "OTEL_BSP_MAX_QUEUE_SIZE"
+	envBSPBatch        = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 	envAdminAddr       = "OTELNET_ADMIN_ADDR"
 	envAdminToken      = "OTELNET_ADMIN_TOKEN"
 	envAdminCert       = "OTELNET_ADMIN_CERT"
@@ -90,6 +92,7 @@ type envVar struct {
 	name   string
 	check  func(value string) error
 	secret bool // the value is never repeated in an error
+	exact  bool // the SDK does not trim it, and would pass over a value with space around it
 }
 
 var (
@@ -105,10 +108,9 @@ var envVars = slices.Concat(
 		{name: "OTEL_RESOURCE_ATTRIBUTES", check: keyValues},
 		{name: envMetricsExporter, check: oneOf(exporterOTLP, exporterConsole, exporterFile, exporterPrometheus, exporterNone)},
 		{name: envTracesExporter, check: exporters},
-		{name: envLogsExporter, check: oneOf(exporterNone)},
 		{name: envPropagators, check: listOf("tracecontext", "baggage", "none")},
-		{name: "OTEL_METRIC_EXPORT_INTERVAL", check: milliseconds},
-		{name: "OTEL_METRIC_EXPORT_TIMEOUT", check: milliseconds},
+		{name: "OTEL_METRIC_EXPORT_INTERVAL", check: milliseconds, exact: true},
+		{name: "OTEL_METRIC_EXPORT_TIMEOUT", check: milliseconds, exact: true},
 		{name: envExemplarFilter, check: oneOf("always_on", "always_off", "trace_based")},
 		{name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", check: oneOf("cumulative", "delta", "lowmemory")},
 		{name: envHistograms, check: oneOf("explicit_bucket_histogram", histogramExponential)},
@@ -130,13 +132,18 @@ var envVars = slices.Concat(
 		{name: envSpoolMaxAge, check: duration},
 		{name: envFile, check: anything},
 		{name: envFileMaxBytes, check: bytesFrom(spool.MinFileMaxBytes)},
-		{name: envFileMaxFiles, check: files},
+		{name: envFileMaxFiles, check: numberBetween(1, 10_000)},
 	},
 	otlpVars("OTEL_EXPORTER_OTLP_"),
 	otlpVars("OTEL_EXPORTER_OTLP_METRICS_"),
 	otlpVars("OTEL_EXPORTER_OTLP_TRACES_"),
-	wholeNumbers(
-		"OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_SCHEDULE_DELAY",
+	[]envVar{
+		{name: envBSPQueue, check: numberBetween(1, bspMax), exact: true}, // it is allocated at once
+		{name: envBSPBatch, check: batchSize, exact: true},
+		{name: "OTEL_BSP_SCHEDULE_DELAY", check: milliseconds, exact: true}, // with 0 the SDK would not pause at all
+		{name: "OTEL_BSP_EXPORT_TIMEOUT", check: numberBetween(0, day.Milliseconds()), exact: true},
+	},
+	limits(
 		"OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
 		"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
 		"OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
@@ -148,9 +155,9 @@ func otlpVars(prefix string) []envVar {
 	return []envVar{
 		{name: prefix + "PROTOCOL", check: protocols},
 		{name: prefix + "ENDPOINT", check: endpoint, secret: true}, // it may carry user:password
-		{name: prefix + "HEADERS", check: keyValues, secret: true},
+		{name: prefix + "HEADERS", check: headers, secret: true},
 		{name: prefix + "TIMEOUT", check: milliseconds},
-		{name: prefix + "COMPRESSION", check: oneOf("gzip", "none")},
+		{name: prefix + "COMPRESSION", check: exactly("gzip", "none")}, // the SDK takes any other spelling for none
 		{name: prefix + "INSECURE", check: boolean},
 		{name: prefix + "CERTIFICATE", check: certificates},
 		{name: prefix + "CLIENT_CERTIFICATE", check: keyPairOf(prefix+"CLIENT_CERTIFICATE", prefix+"CLIENT_KEY")},
@@ -158,25 +165,30 @@ func otlpVars(prefix string) []envVar {
 	}
 }
 
-func wholeNumbers(names ...string) []envVar {
+func limits(names ...string) []envVar {
 	vars := make([]envVar, 0, len(names))
 	for _, name := range names {
-		vars = append(vars, envVar{name: name, check: wholeNumber})
+		vars = append(vars, envVar{name: name, check: numberBetween(-1, math.MaxInt32), exact: true})
 	}
 	return vars
 }
 
 // readEnv checks every variable and returns what the agent needs of them. The error joins all mistakes; a variable with one has
-// its default then, so that what depends on it is not found wrong too. An empty variable counts as unset, as the specification has it.
+// its default then, so that what depends on it is not found wrong too. An empty variable counts as unset, as the specification has
+// it, and so does one of nothing but space.
 func readEnv() (settings, error) {
 	errs := misspelt(os.Environ())
 	wrong := make(map[string]bool)
 	for _, v := range envVars {
 		value := os.Getenv(v.name)
-		if value == "" {
+		checked := strings.TrimSpace(value)
+		if checked == "" {
 			continue
 		}
-		if err := v.check(strings.TrimSpace(value)); err != nil {
+		if v.exact {
+			checked = value
+		}
+		if err := v.check(checked); err != nil {
 			shown := strconv.Quote(value)
 			if v.secret {
 				shown = "the value (not shown)"
@@ -191,6 +203,7 @@ func readEnv() (settings, error) {
 		}
 		return env(name, def)
 	}
+	choice := func(name, def string) string { return strings.ToLower(env(name, def)) } // the specification has names in any case
 	number := func(name string, def int64) int64 {
 		if n, err := strconv.ParseInt(env(name, ""), 10, 64); err == nil {
 			return n
@@ -198,13 +211,13 @@ func readEnv() (settings, error) {
 		return def
 	}
 	s := settings{
-		metricsExporter: env(envMetricsExporter, exporterOTLP),
-		metricsProtocol: env(envMetricsProtocol, env(envProtocol, protocolGRPC)),
-		tracesExporter:  env(envTracesExporter, exporterNone),
-		tracesProtocol:  env(envTracesProtocol, env(envProtocol, protocolGRPC)),
-		exemplarFilter:  env(envExemplarFilter, ""),
-		exponential:     env(envHistograms, "") == histogramExponential,
-		propagators:     splitList(env(envPropagators, "tracecontext,baggage")),
+		metricsExporter: choice(envMetricsExporter, exporterOTLP),
+		metricsProtocol: choice(envMetricsProtocol, choice(envProtocol, protocolGRPC)),
+		tracesExporter:  choice(envTracesExporter, exporterNone),
+		tracesProtocol:  choice(envTracesProtocol, choice(envProtocol, protocolGRPC)),
+		exemplarFilter:  choice(envExemplarFilter, ""),
+		exponential:     choice(envHistograms, "") == histogramExponential,
+		propagators:     splitList(choice(envPropagators, "tracecontext,baggage")),
 		adminAddr:       env(envAdminAddr, ""),
 		adminToken:      env(envAdminToken, ""),
 		adminCert:       env(envAdminCert, ""),
@@ -230,7 +243,7 @@ func readEnv() (settings, error) {
 	}
 	s.captures.Continuous, _ = time.ParseDuration(env(envContinuousProfile, "0s")) // it was checked
 	s.disabled = strings.EqualFold(env(envSDKDisabled, "false"), "true")
-	return s, errors.Join(errs...)
+	return s, errors.Join(append(errs, s.checkSockets())...)
 }
 
 // misspelt finds variables that differ from one of ours by a letter or two: nobody else can mean them, and they would be passed over

@@ -5,19 +5,28 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"golang.org/x/net/http/httpguts"
 )
 
 // The checks. Each answers what is allowed, never the value itself.
 
 func anything(string) error { return nil }
 
+// oneOf takes any case.
 func oneOf(allowed ...string) func(string) error {
+	return func(value string) error { return exactly(allowed...)(strings.ToLower(value)) }
+}
+
+func exactly(allowed ...string) func(string) error {
 	return func(value string) error {
 		if slices.Contains(allowed, value) {
 			return nil
@@ -29,7 +38,7 @@ func oneOf(allowed ...string) func(string) error {
 func listOf(allowed ...string) func(string) error {
 	return func(value string) error {
 		for _, part := range splitList(value) {
-			if !slices.Contains(allowed, part) {
+			if !slices.Contains(allowed, strings.ToLower(part)) {
 				return fmt.Errorf("allowed: a comma-separated list of %s", strings.Join(allowed, ", "))
 			}
 		}
@@ -44,9 +53,11 @@ func boolean(value string) error {
 	return errors.New("allowed: true, false")
 }
 
+const day = 24 * time.Hour
+
 func milliseconds(value string) error {
-	if n, err := strconv.Atoi(value); err != nil || n <= 0 || time.Duration(n) > 24*time.Hour/time.Millisecond {
-		return errors.New("allowed: a whole number of milliseconds from 1 to 86400000 (one day)")
+	if numberBetween(1, day.Milliseconds())(value) != nil {
+		return fmt.Errorf("allowed: a whole number of milliseconds from 1 to %d (one day)", day.Milliseconds())
 	}
 	return nil
 }
@@ -58,9 +69,26 @@ func minutes(value string) error {
 	return nil
 }
 
-func wholeNumber(value string) error {
-	if n, err := strconv.Atoi(value); err != nil || n < -1 {
-		return errors.New("allowed: a whole number, -1 or more")
+func numberBetween(least, most int64) func(string) error {
+	return func(value string) error {
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < least || n > most {
+			return fmt.Errorf("allowed: a whole number from %d to %d", least, most)
+		}
+		return nil
+	}
+}
+
+// bspMax bounds the queue and the batches of spans.
+const bspMax = 10_000_000
+
+// batchSize is for the spans of one export. The SDK would put its own number in the place of one that is larger than the queue.
+func batchSize(value string) error {
+	most := int64(sdktrace.DefaultMaxQueueSize)
+	if n, err := strconv.ParseInt(env(envBSPQueue, ""), 10, 64); err == nil && n >= 1 && n <= bspMax {
+		most = n
+	}
+	if err := numberBetween(1, most)(value); err != nil {
+		return fmt.Errorf("%w, which is %s", err, envBSPQueue)
 	}
 	return nil
 }
@@ -73,13 +101,6 @@ func bytesFrom(least int64) func(string) error {
 		}
 		return nil
 	}
-}
-
-func files(value string) error {
-	if n, err := strconv.Atoi(value); err != nil || n < 1 || n > 10_000 {
-		return errors.New("allowed: a whole number from 1 to 10000")
-	}
-	return nil
 }
 
 func duration(value string) error {
@@ -99,12 +120,37 @@ func fraction(value string) error {
 func endpoint(value string) error {
 	u, err := url.Parse(value)
 	switch {
-	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+	case err != nil:
+	case u.User != nil:
+		return errors.New("allowed: a URL without a user; the exporters send none: credentials belong into the HEADERS variable")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("allowed: a URL without a query; the exporters send none")
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && validPort(u.Port()):
 		return nil
-	case err == nil && u.Scheme == "unix" && (u.Path != "" || u.Opaque != ""):
+	case u.Scheme == "unix" && (u.Path != "" || u.Opaque != ""):
 		return nil
 	}
 	return errors.New("allowed: a URL such as http://localhost:4317, https://collector:4317 or unix:///run/otel.sock")
+}
+
+func validPort(port string) bool {
+	return port == "" || numberBetween(1, math.MaxUint16)(port) == nil
+}
+
+// checkSockets refuses what only gRPC can reach.
+func (s settings) checkSockets() error {
+	var errs []error
+	for _, one := range []struct{ signal, exporter, protocol string }{
+		{signalMetrics, s.metricsExporter, s.metricsProtocol},
+		{signalTraces, s.tracesExporter, s.tracesProtocol},
+	} {
+		name, value := otlpVar(one.signal, "ENDPOINT")
+		if one.exporter == exporterOTLP && one.protocol == protocolHTTPProtobuf && strings.HasPrefix(value, "unix:") {
+			errs = append(errs, fmt.Errorf("%s: allowed with the protocol %s: http and https; a Unix socket is reached by %s alone",
+				name, protocolHTTPProtobuf, protocolGRPC))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func keyValues(value string) error {
@@ -118,6 +164,31 @@ func keyValues(value string) error {
 		}
 		if _, err := url.PathUnescape(v); err != nil {
 			return fmt.Errorf("allowed: key=value pairs separated by commas, values percent-encoded; that of %q is not", k)
+		}
+	}
+	return nil
+}
+
+// headers are key=value pairs that can be sent. The SDK leaves out a name that cannot, and each export fails with such a value. A
+// wrong name is not repeated: it may be a whole header, "Authorization: Bearer …=".
+func headers(value string) error {
+	n := 0
+	for part := range strings.SplitSeq(value, ",") {
+		if n++; strings.TrimSpace(part) == "" {
+			continue
+		}
+		k, v, found := strings.Cut(part, "=")
+		k = strings.TrimSpace(k)
+		v, err := url.PathUnescape(v)
+		switch {
+		case !found:
+			return errors.New("allowed: key=value pairs separated by commas, values percent-encoded")
+		case !httpguts.ValidHeaderFieldName(k):
+			return fmt.Errorf("allowed: key=value pairs separated by commas; the key of number %d is not the name of a header", n)
+		case err != nil:
+			return fmt.Errorf("allowed: key=value pairs separated by commas, values percent-encoded; that of %q is not", k)
+		case strings.ContainsFunc(strings.TrimSpace(v), func(r rune) bool { return r < ' ' || r > '~' }):
+			return fmt.Errorf("allowed: values of printable ASCII; that of %q is not", k)
 		}
 	}
 	return nil

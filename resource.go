@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"runtime/debug"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -14,7 +12,7 @@ import (
 // newResource describes the service. What is said later wins: detection, the environment, the options.
 //
 // Command-line arguments and the user's name are left out: arguments carry secrets, and every backend would store them.
-func newResource(ctx context.Context, c config) (*resource.Resource, error) {
+func newResource(ctx context.Context, c config) *resource.Resource {
 	// A detector that finds nothing, for lack of a container or of a host name, is no reason not to start.
 	detected, _ := resource.New(ctx,
 		resource.WithTelemetrySDK(),
@@ -33,10 +31,8 @@ func newResource(ctx context.Context, c config) (*resource.Resource, error) {
 			detected = merge(detected, resource.NewSchemaless(semconv.ServiceVersion(v)))
 		}
 	}
-	fromEnv, err := resource.New(ctx, resource.WithFromEnv())
-	if err != nil && !errors.Is(err, resource.ErrSchemaURLConflict) {
-		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
-	}
+	// readEnv has refused what is wrong; what the SDK still says is of a comma too many, as in "$OTEL_RESOURCE_ATTRIBUTES,team=a".
+	fromEnv, _ := resource.New(ctx, resource.WithFromEnv())
 	r := merge(detected, fromEnv)
 	if c.resource != nil {
 		r = merge(r, c.resource)
@@ -44,7 +40,7 @@ func newResource(ctx context.Context, c config) (*resource.Resource, error) {
 	if c.serviceName != "" {
 		r = merge(r, resource.NewSchemaless(semconv.ServiceName(c.serviceName)))
 	}
-	return r, nil
+	return r
 }
 
 // merge overlays b on a. Resources of two schema versions keep all attributes and lose only the schema URL.

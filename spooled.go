@@ -104,11 +104,20 @@ func (e spooledSpans) Shutdown(ctx context.Context) error {
 	return errors.Join(e.spool.close(ctx), e.SpanExporter.Shutdown(ctx))
 }
 
-// otlpEnv returns a signal's OTLP variable, or the one for all signals. readEnv has checked both.
-func otlpEnv(signal, name string) string {
-	prefix := "OTEL_EXPORTER_OTLP_"
+// otlpVar returns the name and the value of a signal's OTLP variable, or of the one for all signals. readEnv has checked both.
+func otlpVar(signal, name string) (variable, value string) {
 	own := map[string]string{signalMetrics: "METRICS_", signalTraces: "TRACES_"}[signal]
-	return env(prefix+own+name, env(prefix+name, ""))
+	for _, variable = range []string{"OTEL_EXPORTER_OTLP_" + own + name, "OTEL_EXPORTER_OTLP_" + name} {
+		if value = env(variable, ""); value != "" {
+			break
+		}
+	}
+	return variable, value
+}
+
+func otlpEnv(signal, name string) string {
+	_, value := otlpVar(signal, name)
+	return value
 }
 
 func otlpTimeout(signal string) time.Duration {
