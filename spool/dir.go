@@ -95,5 +95,19 @@ func (p *place) adopt(from *place) error {
 	return nil
 }
 
+// renew makes the place again after somebody has removed the directory, to make room or by a cleaner of old files.
+func (p *place) renew() error {
+	again, err := tryPlace(p.path)
+	if err != nil {
+		return err
+	}
+	if again == nil {
+		return fmt.Errorf("%s was removed, and another process has taken its place", p.path)
+	}
+	_ = p.lock.Close()
+	p.lock = again.lock
+	return nil
+}
+
 // leave lets the next process have the place. The lock file stays: removing it while another opens it would give two the same place.
 func (p *place) leave() { _ = p.lock.Close() }

@@ -3,9 +3,11 @@ package spool
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	neturl "net/url"
 	"time"
 )
 
@@ -25,12 +27,12 @@ func (s *Spool) RoundTripper(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &roundTripper{spool: s, base: base}
+	return &roundTripper{spool: s, client: http.Client{Transport: base}}
 }
 
 type roundTripper struct {
-	spool *Spool
-	base  http.RoundTripper
+	spool  *Spool
+	client http.Client // follows redirects, which the exporter's own client no longer sees
 }
 
 func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -86,8 +88,12 @@ func (t *roundTripper) sender(req *http.Request) sendFunc {
 			return reply{}, err
 		}
 		out.Header = h
-		resp, err := t.base.RoundTrip(out)
+		resp, err := t.client.Do(out)
 		if err != nil {
+			var where *neturl.Error // it repeats the URL, and the exporter's client will once more
+			if errors.As(err, &where) {
+				err = where.Err
+			}
 			return reply{}, err
 		}
 		defer resp.Body.Close()

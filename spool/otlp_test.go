@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -421,4 +422,40 @@ type discard struct {
 
 func (discard) Export(context.Context, *colmetric.ExportMetricsServiceRequest) (*colmetric.ExportMetricsServiceResponse, error) {
 	return &colmetric.ExportMetricsServiceResponse{}, nil
+}
+
+// A receiver that has moved is followed, by what waits too.
+func TestRedirect(t *testing.T) {
+	b := &inbox{}
+	target := httptest.NewServer(b)
+	defer target.Close()
+	var down atomic.Bool
+	down.Store(true)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		http.Redirect(w, r, target.URL+r.URL.Path, http.StatusPermanentRedirect)
+	}))
+	defer front.Close()
+	s, told := openSpool(t, Config{Dir: t.TempDir()}, osOpen)
+	e := httpExporter(t, s, front.Listener.Addr().String())
+	for i := range 3 {
+		wantQueued(t, e.Export(t.Context(), snapshot(i)), i+1)
+	}
+	down.Store(false)
+	flushed(t, s)
+	if err := e.Export(t.Context(), snapshot(3)); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"0@1000", "1@1001", "2@1002", "3@1003"}; !slices.Equal(b.has(), want) {
+		t.Errorf("arrived %q, want %q", b.has(), want)
+	}
+	if st := s.Stats(); st.Sent != 4 || st.Dropped[ReasonRefused] != 0 || len(told.all()) != 0 {
+		t.Errorf("%+v, told %q; want 4 sent and nothing to tell", st, told.all())
+	}
+	if err := errors.Join(s.Close(t.Context()), e.Shutdown(t.Context())); err != nil {
+		t.Error(err)
+	}
 }

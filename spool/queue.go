@@ -15,8 +15,9 @@ import (
 type queue struct {
 	dir      string
 	open     openFile
-	maxBytes int64 // of all segments together
-	maxPart  int64 // of one, unless a single request is larger
+	maxBytes int64        // of all segments together
+	maxPart  int64        // of one, unless a single request is larger
+	renew    func() error // makes dir again where somebody has removed it; nil: it stays away
 
 	mu       sync.Mutex
 	segments []*segment // the last is written to
@@ -32,7 +33,7 @@ type queue struct {
 // segment is one file and how far it has been settled.
 type segment struct {
 	path    string
-	file    file
+	file    file // nil for one found at start whose turn has not come
 	size    int64
 	next    int64  // where the first pending record begins
 	pending int    // records from there
@@ -40,6 +41,9 @@ type segment struct {
 }
 
 const segmentSuffix = ".seg"
+
+// errNotNow is for a segment that cannot be opened, as with too many open files: what is in it is not lost by that.
+var errNotNow = errors.New("not opened")
 
 // errTooLarge is for a request that does not fit into the queue even when it is empty.
 var errTooLarge = errors.New("the request is larger than the spool may be")
@@ -83,7 +87,8 @@ func openQueue(dir string, open openFile, maxBytes int64) (q *queue, damaged []e
 	return q, damaged, nil
 }
 
-// recover opens one segment and cuts off what is not whole; nil if nothing is left of it.
+// recover reads one segment and cuts off what is not whole; nil if nothing is left of it. It leaves the file closed: a service that was
+// restarted a thousand times in an outage has left as many.
 func (q *queue) recover(path string) (s *segment, trouble, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -114,7 +119,7 @@ func (q *queue) recover(path string) (s *segment, trouble, err error) {
 	if found.pending == 0 {
 		return nil, trouble, errors.Join(f.Close(), os.Remove(path))
 	}
-	return &segment{path: path, file: f, size: found.end, next: found.next, pending: found.pending}, trouble, nil
+	return &segment{path: path, size: found.end, next: found.next, pending: found.pending}, trouble, f.Close()
 }
 
 // append keeps r as the newest record and returns its number. Oldest segments are given up for it where there is no room, and the
@@ -176,6 +181,9 @@ func (q *queue) take() (r record, seq uint64, ok bool, err error) {
 	if s == nil {
 		return record{}, 0, false, nil
 	}
+	if err := q.ready(s); err != nil {
+		return record{}, 0, false, err
+	}
 	r, good, err := readRecord(s.file, s.next, s.size)
 	if err == nil && !good {
 		err = fmt.Errorf("%s: the record at byte %d is not as it was written", s.path, s.next)
@@ -194,6 +202,22 @@ func (q *queue) oldest() *segment {
 			return s
 		}
 	}
+	return nil
+}
+
+// ready opens the file of a segment that was found at start.
+func (q *queue) ready(s *segment) error {
+	if s.file != nil {
+		return nil
+	}
+	f, err := q.open(s.path, os.O_RDWR)
+	if errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotNow, err)
+	}
+	s.file = f
 	return nil
 }
 
@@ -277,7 +301,22 @@ func (q *queue) giveUp(s *segment) error {
 	q.segments = slices.DeleteFunc(q.segments, func(one *segment) bool { return one == s })
 	q.size -= s.size
 	q.pending -= s.pending
-	return errors.Join(s.file.Close(), os.Remove(s.path))
+	return errors.Join(s.close(), remove(s.path))
+}
+
+// remove deletes a file; one that somebody else has deleted is no error.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (s *segment) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
 }
 
 // dropOlder removes records made before t and returns how many.
@@ -288,6 +327,9 @@ func (q *queue) dropOlder(t time.Time) (n int, err error) {
 		s := q.oldest()
 		if s == nil || q.taken != nil {
 			return n, nil
+		}
+		if q.ready(s) != nil {
+			return n, nil // take tells of it
 		}
 		var raw [headerSize]byte
 		if _, err := s.file.ReadAt(raw[:], s.next); err != nil {
@@ -307,7 +349,13 @@ func (q *queue) dropOlder(t time.Time) (n int, err error) {
 // grow begins a new segment.
 func (q *queue) grow() error {
 	path := filepath.Join(q.dir, segmentName(q.lastID+1))
-	f, err := q.open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	const create = os.O_RDWR | os.O_CREATE | os.O_TRUNC
+	f, err := q.open(path, create)
+	if errors.Is(err, os.ErrNotExist) && q.renew != nil {
+		if err = q.renew(); err == nil {
+			f, err = q.open(path, create)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -337,8 +385,18 @@ func (q *queue) sync() error {
 	defer q.mu.Unlock()
 	var errs []error
 	for _, s := range q.segments {
-		if s.pending > 0 {
-			errs = append(errs, s.file.Sync())
+		if s.pending == 0 {
+			continue
+		}
+		unopened := s.file == nil
+		if err := q.ready(s); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, s.file.Sync())
+		if unopened {
+			errs = append(errs, s.file.Close())
+			s.file = nil
 		}
 	}
 	return errors.Join(errs...)
@@ -350,12 +408,12 @@ func (q *queue) close() error {
 	defer q.mu.Unlock()
 	var errs []error
 	for _, s := range q.segments {
-		if s.pending > 0 {
+		if s.pending > 0 && s.file != nil {
 			errs = append(errs, s.file.Sync())
 		}
-		errs = append(errs, s.file.Close())
+		errs = append(errs, s.close())
 		if s.pending == 0 {
-			errs = append(errs, os.Remove(s.path))
+			errs = append(errs, remove(s.path))
 		}
 	}
 	q.segments = nil

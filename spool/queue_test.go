@@ -16,6 +16,8 @@ import (
 type faulty struct {
 	write, sync, truncate, read, open error
 	short                             int // bytes that a failing write still writes
+
+	opened func(by int) // told of each file that is opened (1) or closed (-1); may be nil
 }
 
 func (d *faulty) openFile(name string, flag int) (file, error) {
@@ -26,7 +28,14 @@ func (d *faulty) openFile(name string, flag int) (file, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.tell(1)
 	return &faultyFile{f, d}, nil
+}
+
+func (d *faulty) tell(by int) {
+	if d.opened != nil {
+		d.opened(by)
+	}
 }
 
 type faultyFile struct {
@@ -47,6 +56,11 @@ func (f *faultyFile) ReadAt(b []byte, off int64) (int, error) {
 		return 0, f.disk.read
 	}
 	return f.file.ReadAt(b, off)
+}
+
+func (f *faultyFile) Close() error {
+	f.disk.tell(-1)
+	return f.file.Close()
 }
 
 func (f *faultyFile) Sync() error { return errors.Join(f.disk.sync, f.file.Sync()) }
@@ -232,6 +246,39 @@ func TestQueueGivesUpARecordThatChanged(t *testing.T) {
 	}
 	if got := drain(t, q); !slices.Equal(got, numbered(lost, 20)) {
 		t.Errorf("%d requests left, want the %d of other segments", len(got), 20-lost)
+	}
+}
+
+// What many short lives have left takes no more open files than what one has, and is no reason to give anything up where there are
+// none to be had.
+func TestQueueOpensWhatItNeeds(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 100 {
+		q, _ := newQueue(t, dir, osOpen, 1<<20)
+		push(t, q, fmt.Sprint(i))
+		if err := q.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := 0
+	disk := &faulty{opened: func(by int) { open += by }}
+	q, damaged := newQueue(t, dir, disk.openFile, 1<<20)
+	if len(damaged) > 0 || open != 1 {
+		t.Errorf("damaged %v, %d files open; want none and the one that is written to", damaged, open)
+	}
+	if err := q.sync(); err != nil || open != 1 {
+		t.Errorf("sync: %v, %d files open; want 1", err, open)
+	}
+	disk.open = syscall.EMFILE
+	if _, _, _, err := q.take(); !errors.Is(err, errNotNow) || !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("take with no file to be had: %v, want errNotNow", err)
+	}
+	disk.open = nil
+	if got := drain(t, q); len(got) != 100 || got[0] != "0" || got[99] != "99" {
+		t.Errorf("took %q, want 0 to 99", got)
+	}
+	if err := q.close(); err != nil || open != 0 {
+		t.Errorf("close: %v, %d files open", err, open)
 	}
 }
 

@@ -174,6 +174,11 @@ func (s *Spool) changedNow() {
 // sendOldest makes one attempt and acts on its outcome. A panic in a transport is an attempt that failed.
 func (s *Spool) sendOldest(ctx context.Context) {
 	r, seq, ok, err := s.queue.take()
+	if errors.Is(err, errNotNow) {
+		s.trouble("open", err)
+		s.failed(err, 0)
+		return
+	}
 	if err != nil {
 		n, dropErr := s.queue.dropOldest()
 		s.drop(n, ReasonCorrupt, errors.Join(err, dropErr))

@@ -138,6 +138,7 @@ func open(c Config, openFile openFile) (*Spool, error) {
 		place.leave()
 		return nil, fmt.Errorf("spool: %w", err)
 	}
+	queue.renew = place.renew
 	s := &Spool{
 		config: c, place: place, queue: queue,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}), changed: make(chan struct{}),

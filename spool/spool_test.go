@@ -562,3 +562,38 @@ func TestProcessesShareADirectory(t *testing.T) {
 		t.Errorf("took %q, want %q", got, want)
 	}
 }
+
+// Somebody makes room by removing the directory under a service that runs: what waits is still sent, and what comes is kept again.
+func TestDirectoryRemoved(t *testing.T) {
+	dir := t.TempDir()
+	r := &receiver{}
+	r.is(down)
+	s, told := openSpool(t, Config{Dir: dir, MaxBytes: MinMaxBytes}, osOpen)
+	var want []string
+	for i := range 30 {
+		if i == 10 {
+			if err := os.RemoveAll(s.Dir()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want = append(want, incompressible(i))
+		wantQueued(t, s.export(t.Context(), want[i], r), i+1)
+	}
+	if names := files(t, s.Dir()); len(names) < 2 || names[len(names)-1] != "lock" {
+		t.Errorf("files %q, want segments and the lock", names)
+	}
+	other, _ := openSpool(t, Config{Dir: dir}, osOpen)
+	if other.Dir() == s.Dir() {
+		t.Error("another process has taken the place of one that runs")
+	}
+	r.is(nil)
+	if err := errors.Join(s.Flush(t.Context()), s.Close(t.Context()), other.Close(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(r.has(), want) {
+		t.Errorf("took %d requests, want all 30 in order", len(r.has()))
+	}
+	if st := s.Stats(); st.Sent != 30 || len(told.all()) != 0 {
+		t.Errorf("%+v, told %q; want 30 sent and nothing to tell", st, told.all())
+	}
+}
