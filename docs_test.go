@@ -1,45 +1,101 @@
 package agent
 
 import (
-	"bytes"
 	"go/ast"
-	"go/format"
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/otelnet/agent/alertproc"
 	"github.com/otelnet/agent/report"
 )
 
-// TestREADMEShowsTheExample keeps README's code the body of an example that compiles.
-func TestREADMEShowsTheExample(t *testing.T) {
-	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, "example_test.go", nil, parser.ParseComments)
+// TestREADMECompiles vets README's program as it stands, and finds its other Go code in an example.
+func TestREADMECompiles(t *testing.T) {
+	examples := read(t, "example_test.go")
+	blocks := regexp.MustCompile("(?s)\n```go\n(.*?)\n```\n").FindAllStringSubmatch(read(t, "README.md"), -1)
+	if len(blocks) == 0 {
+		t.Fatal("README.md shows no code")
+	}
+	for _, block := range blocks {
+		code := block[1]
+		if strings.HasPrefix(code, "package main\n") {
+			file := filepath.Join(t.TempDir(), "main.go")
+			if err := os.WriteFile(file, []byte(code+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil {
+				t.Errorf("README.md's program: %v\n%s", err, out)
+			}
+			_, code, _ = strings.Cut(code, "\nfunc run(") // main is called Example there
+			code = "func run(" + code
+		} else {
+			code = "\t" + strings.ReplaceAll(code, "\n", "\n\t")
+		}
+		if !strings.Contains(examples, code) {
+			t.Errorf("README.md shows what no example has:\n%s", code)
+		}
+	}
+}
+
+// TestREADMERulesAreGood loads the rules that README shows.
+func TestREADMERulesAreGood(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)\n```yaml\n(groups:.*?)\n```\n").FindAllStringSubmatch(read(t, "README.md"), -1)
+	if len(blocks) == 0 {
+		t.Fatal("README.md shows no rules")
+	}
+	for _, block := range blocks {
+		if _, err := alertproc.Load("README.md", strings.NewReader(block[1])); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLinks follows every link of the documents that leads into the repository, to its file and its heading.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	readme := read(t, "README.md")
-	source := read(t, "example_test.go")
-	for _, decl := range file.Decls {
-		f, ok := decl.(*ast.FuncDecl)
-		if !ok || f.Name.Name == "Example" { // which only calls run
-			continue
+	for _, page := range pages {
+		if !strings.Contains(readme, "]("+filepath.ToSlash(page)+")") {
+			t.Errorf("README.md does not list %s", page)
 		}
-		body := source[fset.Position(f.Body.Lbrace).Offset+1 : fset.Position(f.Body.Rbrace).Offset]
-		formatted, err := format.Source([]byte(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(bytes.TrimSpace(formatted))) {
-			line = strings.TrimRight(strings.TrimPrefix(line, "\t"), "\n")
-			if !strings.Contains(readme, line) {
-				t.Errorf("README.md lacks a line of %s:\n%s", f.Name.Name, line)
+	}
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	for _, page := range append(pages, "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md") {
+		for _, match := range link.FindAllStringSubmatch(read(t, page), -1) {
+			file, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(file, "://") {
+				continue
+			}
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links to %s: %v", page, match[1], err)
+			} else if anchor != "" && !slices.Contains(anchors(read(t, target)), anchor) {
+				t.Errorf("%s links to %s, where no heading is called so", page, match[1])
 			}
 		}
 	}
+}
+
+// anchors are what GitHub makes of a document's headings.
+func anchors(doc string) (names []string) {
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(doc, -1) {
+		name := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		names = append(names, strings.ReplaceAll(name, " ", "-"))
+	}
+	return names
 }
 
 // TestConfigurationIsDocumented keeps docs/configuration.md complete.

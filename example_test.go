@@ -4,14 +4,19 @@ import (
 	"context"
 	"log"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/otelnet/agent"
 	"github.com/otelnet/agent/otelnet"
 )
 
-// A service with the agent, an instrumented listener and an instrumented handler.
+// A service with the agent, an instrumented listener and an instrumented handler. Ctrl-C ends it, and its last numbers are exported.
 func Example() {
-	if err := run(context.Background()); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -21,7 +26,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer a.Shutdown(ctx) // exports the last numbers
+	defer a.Shutdown(context.Background()) // exports the last numbers; ctx has ended by then
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /checkout/{id}", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) })
@@ -31,7 +36,14 @@ func run(ctx context.Context) error {
 	}
 	srv := &http.Server{Handler: otelnet.NewHandler(mux, "checkout")}
 	otelnet.Instrument(srv) // joins requests to connections
-	return srv.Serve(ln)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ln) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return srv.Shutdown(context.Background())
+	}
 }
 
 // A client whose requests and connections are recorded.
