@@ -141,24 +141,24 @@ func (s *ConnStats) group() *connGroup {
 
 // readDone and writeDone follow each call that counts bytes itself.
 func (s *ConnStats) readDone(n int, err error) {
-	s.addReceived(n)
+	s.addReceived(int64(n))
 	s.readEnded(err)
 }
 
 func (s *ConnStats) writeDone(n int, err error) {
-	s.addSent(n)
+	s.addSent(int64(n))
 	s.writeEnded(err)
 }
 
 // addReceived and addSent are small enough to be inlined, which readDone and writeDone are not: that is worth two
 // nanoseconds in Read and Write.
-func (s *ConnStats) addReceived(n int) {
+func (s *ConnStats) addReceived(n int64) {
 	if n > 0 {
 		s.received.Add(uint64(n))
 	}
 }
 
-func (s *ConnStats) addSent(n int) {
+func (s *ConnStats) addSent(n int64) {
 	if n > 0 {
 		s.sent.Add(uint64(n))
 	}
@@ -192,14 +192,14 @@ func (c *streamConn) NetConn() net.Conn { return c.Conn }
 
 func (c *streamConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.stats.addReceived(n)
+	c.stats.addReceived(int64(n))
 	c.stats.readEnded(err)
 	return n, err
 }
 
 func (c *streamConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.stats.addSent(n)
+	c.stats.addSent(int64(n))
 	c.stats.writeEnded(err)
 	return n, err
 }

@@ -19,16 +19,26 @@ func (s *ConnStats) afterRead(err error) {
 		return // once for each request of an HTTP/1 server; see afterWrite
 	}
 	if err == nil && s.flags.Load()&flagAwaits != 0 {
-		s.flags.And(^flagAwaits)
-		s.firstByte.Store(uint32(min(max(1, (sinceStart()-s.opened)/1000), math.MaxUint32)))
+		s.noteFirstByte()
 	}
 	if err == io.EOF {
-		if !s.has(flagCloseRead) {
-			s.flags.Or(flagEOF)
-		}
+		s.noteEOF()
 		err = nil
 	}
 	s.afterWrite(err)
+}
+
+func (s *ConnStats) noteFirstByte() {
+	s.flags.And(^flagAwaits)
+	s.firstByte.Store(uint32(min(max(1, (sinceStart()-s.opened)/1000), math.MaxUint32)))
+}
+
+// noteEOF follows a read that found the end of the peer's data: after our own CloseRead, or after an error that another
+// call has met, that is not the peer's word.
+func (s *ConnStats) noteEOF() {
+	if !s.has(flagCloseRead) && errorClass(s.failure.Load()) == errNone {
+		s.flags.Or(flagEOF)
+	}
 }
 
 //go:noinline
@@ -60,18 +70,6 @@ func (s *ConnStats) noteFailure(err error) {
 		return
 	}
 	s.failure.CompareAndSwap(uint32(errNone), uint32(classify(err)))
-}
-
-// noteTransfer looks at the error of a ReadFrom or WriteTo, which may belong to the other end of the copy: only an
-// error that names our peer is ours.
-func (s *ConnStats) noteTransfer(err error) {
-	var op *net.OpError
-	for e := err; errors.As(e, &op); e = op.Err {
-		err = op
-	}
-	if op = nil; errors.As(err, &op) && op.Addr == s.peerAddr() {
-		s.afterWrite(err)
-	}
 }
 
 // noteDeadline remembers whether the deadline that is set only serves to wake a call up. An HTTP/1 server calls it five

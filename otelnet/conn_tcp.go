@@ -31,25 +31,30 @@ func (c *tcpConn) Write(b []byte) (int, error) {
 }
 
 // ReadFrom keeps sendfile and splice. Package net looks for its own concrete types, so a source of ours is unwrapped.
+// What the kernel does not count is counted when the transfer ends.
 func (c *tcpConn) ReadFrom(r io.Reader) (int64, error) {
 	src := unwrapSource(r)
+	src.stats.awaitFirstByte()
 	n, err := c.TCPConn.ReadFrom(src.reader)
-	src.done(n)
+	src.done(n, err)
+	c.stats.wasWritten(n)
 	if err != nil {
-		c.stats.noteTransfer(err)
+		noteTransfer(err, src.stats, &c.stats, src.isKernels())
 	}
 	return n, err
 }
 
 // WriteTo keeps splice.
 func (c *tcpConn) WriteTo(w io.Writer) (int64, error) {
-	dst, stats := unwrapSink(w)
+	dst, to := unwrapSink(w)
+	c.stats.awaitFirstByte()
 	n, err := c.TCPConn.WriteTo(dst)
-	if stats != nil {
-		stats.writeDone(int(n), nil)
+	c.stats.wasRead(n, err == nil)
+	if to != nil {
+		to.wasWritten(n)
 	}
 	if err != nil {
-		c.stats.noteTransfer(err)
+		noteTransfer(err, &c.stats, to, isKernels(dst))
 	}
 	return n, err
 }

@@ -2,8 +2,6 @@ package otelnet
 
 import (
 	"io"
-	"net"
-	"os"
 	"syscall"
 )
 
@@ -15,48 +13,25 @@ type countedTCPConn struct{ tcpConn }
 
 func (c *countedTCPConn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)
-	c.stats.addReceived(n)
+	c.stats.addReceived(int64(n))
 	c.stats.readEnded(err)
 	return n, err
 }
 
 func (c *countedTCPConn) Write(b []byte) (int, error) {
 	n, err := c.TCPConn.Write(b)
-	c.stats.addSent(n)
+	c.stats.addSent(int64(n))
 	c.stats.writeEnded(err)
-	return n, err
-}
-
-// ReadFrom counts a long transfer when it ends.
-func (c *countedTCPConn) ReadFrom(r io.Reader) (int64, error) {
-	src := unwrapSource(r)
-	n, err := c.TCPConn.ReadFrom(src.reader)
-	src.done(n)
-	c.stats.writeDone(int(n), nil)
-	if err != nil {
-		c.stats.noteTransfer(err)
-	}
 	return n, err
 }
 
 // WriteTo counts a long transfer when it ends if the kernel does the copying, else as it goes.
 func (c *countedTCPConn) WriteTo(w io.Writer) (int64, error) {
-	dst, stats := unwrapSink(w)
-	switch dst.(type) {
-	case *net.TCPConn, *net.UnixConn, *os.File:
-	default:
-		// What is read counts even if it cannot be written on.
-		return io.Copy(w, readerOnly{c})
+	if dst, _ := unwrapSink(w); splices && isKernels(dst) {
+		return c.tcpConn.WriteTo(w)
 	}
-	n, err := c.TCPConn.WriteTo(dst)
-	c.stats.readDone(int(n), nil)
-	if stats != nil {
-		stats.writeDone(int(n), nil)
-	}
-	if err != nil {
-		c.stats.noteTransfer(err)
-	}
-	return n, err
+	// What is read counts even if it cannot be written on.
+	return io.Copy(w, readerOnly{c})
 }
 
 // SyscallConn hides that the raw connection can do more: os.File.WriteTo would send a file past the count.
