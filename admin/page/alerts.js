@@ -10,7 +10,7 @@ export class Alerts {
   // said is where a screen reader hears of changes: of states only, not of each new value; look(from, to) shows a stretch of time;
   // captureOf(alert, since) gives the id of the capture that was made for an alert.
   constructor(strip, rules, said, look, captureOf) {
-    Object.assign(this, { strip, said, look, captureOf });
+    Object.assign(this, { strip, said, look, captureOf, kept: new Map() });
     this.body = el("tbody");
     this.note = el("p", { class: "note" });
     this.table = el("table", {}, el("thead", {}, el("tr", {},
@@ -20,21 +20,24 @@ export class Alerts {
     this.rules([]);
   }
 
-  // show fills the strip: firing first, then pending, then what resolved within the range.
+  // show fills the strip: firing first, then pending, then what resolved within the range. What is in it already stays the same element,
+  // whatever its value is now: a click, the focus or a selection may be in it.
   show(active, spans) {
     const rank = (a) => (a.state === "firing" ? 0 : 2) + (a.labels.severity === "warn" ? 1 : 0);
     const chips = [...active].sort((a, b) => rank(a) - rank(b)).slice(0, 12).map((a) => this.chip(a));
-    if (active.length > 12) chips.push(el("span", { class: "chip" }, `and ${active.length - 12} more`));
-    for (const s of spans.filter((s) => s.over && !active.some((a) => a.labels.alertname === s.alert)).slice(0, 3)) {
-      chips.push(el("span", { class: "chip" }, el("span", { class: "state" }, "resolved"), this.name(s.alert, s.from, s.to),
-        `at ${clock(s.to)}`, this.evidence(s.alert, s.from)));
-    }
-    if (!chips.length) chips.push(el("span", { class: "chip" }, this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
+    if (active.length > 12) chips.push(word(`and ${active.length - 12} more`));
+    for (const s of spans.filter((s) => s.over && !active.some((a) => a.labels.alertname === s.alert)).slice(0, 3)) chips.push(this.past(s));
+    if (!chips.length) chips.push(word(this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
     set(this.said, active.map((a) => `${a.labels.alertname} ${a.state}`).sort().join(", "));
-    const text = chips.map((c) => c.className + c.textContent + (c.querySelector("a")?.href ?? "")).join("|");
-    if (text === this.shown) return; // untouched, so that a selection in it stays
-    this.shown = text;
-    this.strip.replaceChildren(...chips);
+    const kept = new Map(), nodes = chips.map(({ key, text, make }) => {
+      while (kept.has(key)) key += "'"; // two instances of one rule may look alike
+      const node = this.kept.get(key) ?? make();
+      kept.set(key, node);
+      if (text != null) set(node.children[2], text);
+      return node;
+    });
+    this.kept = kept;
+    if (nodes.length !== this.strip.children.length || nodes.some((n, i) => n !== this.strip.children[i])) this.strip.replaceChildren(...nodes);
   }
 
   // name is an alert's name that leads to its time in the charts.
@@ -42,18 +45,24 @@ export class Alerts {
     return el("button", { type: "button", class: "link", title: "Show this time in the charts", onclick: () => this.look(from, to ?? Date.now()) }, el("b", {}, text));
   }
 
+  // chip and past say how to make a chip, what makes it another one, and the text in it that may change.
   chip(a) {
     const level = a.state === "pending" ? "pending" : a.labels.severity === "warn" ? "warn" : "crit", since = Date.parse(a.activeAt);
     const labels = Object.entries(a.labels).filter(([k]) => !said.has(k)).map(([k, v]) => `${k}=${v}`).join(" ");
-    const text = a.annotations.summary || labels;
-    return el("span", { class: "chip " + level }, el("span", { class: "state" }, a.state), this.name(a.labels.alertname ?? "", since),
-      el("span", {}, text), el("span", {}, a.activeAt ? `since ${clock(since)}` : ""), this.evidence(a.labels.alertname, since));
+    const name = a.labels.alertname ?? "", id = this.captureOf(a.labels.alertname, since);
+    return {
+      key: JSON.stringify([a.labels, a.state, a.activeAt, id]), text: a.annotations.summary || labels,
+      make: () => el("span", { class: "chip " + level }, el("span", { class: "state" }, a.state), this.name(name, since),
+        el("span"), el("span", {}, a.activeAt ? `since ${clock(since)}` : ""), evidence(id)),
+    };
   }
 
-  // evidence links to the capture of an alert, "" if there is none.
-  evidence(alert, since) {
-    const id = this.captureOf(alert, since);
-    return id ? el("a", { class: "link", href: href(id) }, "evidence") : "";
+  past(s) {
+    const id = this.captureOf(s.alert, s.from);
+    return {
+      key: JSON.stringify([s.alert, s.from, s.to, id]),
+      make: () => el("span", { class: "chip" }, el("span", { class: "state" }, "resolved"), this.name(s.alert, s.from, s.to), `at ${clock(s.to)}`, evidence(id)),
+    };
   }
 
   rules(groups) {
@@ -67,6 +76,12 @@ export class Alerts {
     this.body.replaceChildren(...rows.map(([g, r]) => row(g, r)));
   }
 }
+
+// word is a chip that is a text alone.
+function word(text) { return { key: text, make: () => el("span", { class: "chip" }, text) }; }
+
+// evidence links to a capture, "" if there is none.
+function evidence(id) { return id ? el("a", { class: "link", href: href(id) }, "evidence") : ""; }
 
 function row(group, r) {
   const never = r.lastEvaluation.startsWith("0001");
