@@ -36,17 +36,29 @@ func (s *Server) captureFile(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(downloadTimeout)) // a connection has deadlines
 	switch {
 	case path.Ext(file) == ".json":
-		body, err := io.ReadAll(f)
-		if err != nil {
-			fail(w, http.StatusInternalServerError, "internal", "read "+file+": "+err.Error())
-			return
-		}
-		send(w, r, body)
+		sendFile(w, r, jsonType, f)
 	case unpack:
 		serveUnpacked(w, r, m.ID+"-"+file, f)
 	default:
 		attachment(w, m.ID+"-"+file)
 		http.ServeContent(w, r, "", m.At, f)
+	}
+}
+
+// sendFile sends a file that may be large as it is read, compressed where the client takes it.
+func sendFile(w http.ResponseWriter, r *http.Request, kind string, f io.Reader) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Vary", "Accept-Encoding")
+	from := &noting{r: f}
+	if acceptsGzip(r) {
+		h.Set("Content-Encoding", "gzip")
+		zip(w, func(z io.Writer) error { _, err := io.Copy(z, from); return err })
+	} else {
+		_, _ = io.Copy(w, from) // an error of w's is the peer's going away
+	}
+	if from.err != nil {
+		panic(http.ErrAbortHandler) // the reader must not take what it got for the whole
 	}
 }
 

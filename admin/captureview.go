@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -59,16 +60,15 @@ func (s *Server) profileView(w http.ResponseWriter, r *http.Request, m capture.M
 			return
 		}
 	}
-	base, ok := s.base(w, query.Get("base"))
+	base, ok := s.base(w, query.Get("base"), m.ID, file)
 	if !ok {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
-	defer cancel()
-	if !s.takeTurn(ctx, w) {
+	leave, ok := takeTurn(w, r, s.views, viewWait)
+	if !ok {
 		return
 	}
-	defer s.views.leave()
+	defer leave()
 	p, ok := s.readProfile(w, m, file, label)
 	if !ok {
 		return
@@ -94,17 +94,33 @@ func (s *Server) profileView(w http.ResponseWriter, r *http.Request, m capture.M
 			badParameter(w, err)
 			return
 		}
+		var body bytes.Buffer
+		if err := merged.Write(&body); err != nil {
+			fail(w, http.StatusInternalServerError, "internal", m.ID+": "+err.Error())
+			return
+		}
+		leave()
 		attachment(w, m.ID+"-difference-"+file)
-		_ = merged.Write(w) // an error is the peer's going away
+		s.deliver(w, body.Len(), func() { _, _ = body.WriteTo(w) }) // an error is the peer's going away
 	default:
 		query.Del("base")
 		query.Del("label")
-		s.flamePage(ctx, w, r, view, p, b, query)
+		page := flamePage(w, r, view, p, b, query)
+		leave()
+		if page != nil {
+			s.deliver(w, len(page.HTML), func() {
+				w.Header().Set("Content-Security-Policy", page.Policy)
+				sendAs(w, r, "text/html; charset=utf-8", page.HTML)
+			})
+		}
 	}
 }
 
-func (s *Server) flamePage(ctx context.Context, w http.ResponseWriter, r *http.Request, view string, p, base *profile.Profile, query url.Values) {
+// flamePage makes one of pprof's pages. If that fails it answers and returns nil.
+func flamePage(w http.ResponseWriter, r *http.Request, view string, p, base *profile.Profile, query url.Values) *flame.Page {
 	query.Del("p") // the page's own: which function it looks at
+	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
+	defer cancel()
 	page, err := flame.Render(ctx, view, p, base, query)
 	var wrong *flame.ParameterError
 	switch {
@@ -117,22 +133,25 @@ func (s *Server) flamePage(ctx context.Context, w http.ResponseWriter, r *http.R
 	case err != nil:
 		fail(w, http.StatusInternalServerError, "internal", err.Error())
 	default:
-		w.Header().Set("Content-Security-Policy", page.Policy)
-		sendAs(w, r, "text/html; charset=utf-8", page.HTML)
+		return page
 	}
+	return nil
 }
 
-// base finds the capture to compare with: an id, or "baseline" for the newest of quiet times. An empty name is none.
-func (s *Server) base(w http.ResponseWriter, name string) (capture.Manifest, bool) {
+// base finds the capture to compare a file of another one with: an id, or "baseline" for the newest of quiet times that has the file. An empty
+// name is none.
+func (s *Server) base(w http.ResponseWriter, name, id, file string) (capture.Manifest, bool) {
 	switch name {
 	case "":
 		return capture.Manifest{}, true
 	case "baseline":
-		m, ok := s.cfg.Captures.Baseline()
-		if !ok {
-			fail(w, http.StatusNotFound, "not_found", "there is no capture of quiet times yet to compare with")
+		for _, m := range s.cfg.Captures.Captures() {
+			if m.ID != id && m.Calm(file) {
+				return m, true
+			}
 		}
-		return m, ok
+		fail(w, http.StatusNotFound, "not_found", fmt.Sprintf("there is no other capture of quiet times yet that has %.60q to compare with", file))
+		return capture.Manifest{}, false
 	}
 	return s.manifest(w, name)
 }
@@ -170,16 +189,6 @@ func parseLabel(text string) (flame.Label, error) {
 	return flame.Label{Key: key, Value: value}, nil
 }
 
-// takeTurn waits for the turn of a costly view, and answers that there is none if it does not come. The caller leaves s.views.
-func (s *Server) takeTurn(ctx context.Context, w http.ResponseWriter) bool {
-	if s.views.enter(ctx) {
-		return true
-	}
-	w.Header().Set("Retry-After", "5")
-	fail(w, http.StatusServiceUnavailable, "unavailable", "others are being served; try again in some seconds")
-	return false
-}
-
 // traceSummary says what happened in the execution trace. It is kept, for it takes up to a second of a processor to make.
 func (s *Server) traceSummary(w http.ResponseWriter, r *http.Request, m capture.Manifest) {
 	if err := onlyKnown(r.URL.Query()); err != nil {
@@ -196,12 +205,11 @@ func (s *Server) traceSummary(w http.ResponseWriter, r *http.Request, m capture.
 		return
 	}
 	defer f.Close() //nolint:errcheck // only read
-	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
-	defer cancel()
-	if !s.takeTurn(ctx, w) {
+	leave, ok := takeTurn(w, r, s.views, viewWait)
+	if !ok {
 		return
 	}
-	defer s.views.leave()
+	defer leave()
 	if body, ok := s.summaries.get(m.ID); ok { // it was made while this one waited
 		send(w, r, body)
 		return
@@ -230,22 +238,9 @@ func (s *Server) traceSummary(w http.ResponseWriter, r *http.Request, m capture.
 	if sum.Stopped == "" {
 		s.summaries.put(m.ID, body)
 	}
+	leave()
 	send(w, r, body)
 }
-
-// oneByOne lets one in at a time: profiles and traces are unpacked into the service's own memory.
-type oneByOne chan struct{}
-
-func (o oneByOne) enter(ctx context.Context) bool {
-	select {
-	case o <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (o oneByOne) leave() { <-o }
 
 // kept holds the last few answers.
 type kept struct {

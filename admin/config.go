@@ -26,7 +26,7 @@ type Config struct {
 	// or newer, with HTTP/2. They are read by New, and again within ten seconds of a change, so a renewed certificate needs no
 	// restart; while the files do not fit together, the last good pair is served.
 	CertFile, KeyFile string
-	// AllowedHosts are further host names, without port, under which requests may come: the name of a proxy or of a container.
+	// AllowedHosts are further host names, without port, under which requests may come: the name of a proxy. With a Token any may be used.
 	AllowedHosts []string
 
 	Service Service   // who runs here, for the page's header

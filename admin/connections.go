@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -42,10 +43,15 @@ func (s *Server) connections(w http.ResponseWriter, r *http.Request) {
 	if rows == nil {
 		rows = []otelnet.ConnInfo{}
 	}
-	respond(w, r, struct {
+	body, err := json.Marshal(struct {
 		Total       int                `json:"total"`
 		Connections []otelnet.ConnInfo `json:"connections"`
 	}{total, rows})
+	if err != nil {
+		fail(w, http.StatusInternalServerError, "internal", "encode the answer: "+err.Error())
+		return
+	}
+	s.deliver(w, len(body), func() { send(w, r, body) })
 }
 
 // connection answers /api/connections/{id}.

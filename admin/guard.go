@@ -1,11 +1,9 @@
 package admin
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -43,16 +41,14 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store") // the page's files override it
 		if !s.hostAllowed(r) {
 			fail(w, http.StatusForbidden, "forbidden", fmt.Sprintf(
-				"host %.100q is not served here: use localhost, a loopback address or the configured name", r.Host))
+				"host %.100q is not served here without a token: use localhost, a loopback address or the configured name", r.Host))
 			return
 		}
 		if !fetchAllowed(r) {
 			fail(w, http.StatusForbidden, "forbidden", "refused: a page of another site asked for this")
 			return
 		}
-		if r.URL.Path != "/healthz" && r.URL.Path != "/login" && !s.authorized(r) {
-			h.Set("WWW-Authenticate", `Bearer realm="otelnet", Basic realm="otelnet"`)
-			fail(w, http.StatusUnauthorized, "unauthorized", "a token is needed: Authorization: Bearer TOKEN, or visit /login?token=TOKEN")
+		if r.URL.Path != "/healthz" && r.URL.Path != "/login" && !s.authorized(w, r) {
 			return
 		}
 		if r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -89,35 +85,19 @@ func recoverTo(w http.ResponseWriter) {
 }
 
 // hostAllowed defends against DNS rebinding: a site can point its own name at 127.0.0.1, but it cannot make the browser send our
-// name as Host.
+// name as Host. With a token any name will do, that of a Kubernetes service for one: a browser has the token, or the cookie, only for names
+// that somebody logged in under.
 func (s *Server) hostAllowed(r *http.Request) bool {
+	if s.cfg.Token != "" {
+		return true
+	}
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
 	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-	bound, _, _ := net.SplitHostPort(s.cfg.Addr)
-	if host == "" {
-		return false
-	}
-	if isLoopback(host) || strings.HasSuffix(host, ".localhost") || host == strings.ToLower(bound) {
-		return true
-	}
-	if slices.ContainsFunc(s.cfg.AllowedHosts, func(a string) bool { return strings.EqualFold(a, host) }) {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap() == localIP(r.Context())
-}
-
-// localIP is the address at which the request arrived, the one meant when the server listens on all interfaces.
-func localIP(ctx context.Context) netip.Addr {
-	addr, ok := ctx.Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	ip, _ := netip.AddrFromSlice(addr.IP)
-	return ip.Unmap()
+	return isLoopback(host) || strings.HasSuffix(host, ".localhost") ||
+		slices.ContainsFunc(s.cfg.AllowedHosts, func(a string) bool { return host != "" && strings.EqualFold(a, host) })
 }
 
 // fetchAllowed keeps other sites from making the browser ask here, an <img> on a foreign page that starts a CPU profile for one.

@@ -25,11 +25,18 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		badParameter(w, err)
 		return
 	}
+	leave, ok := takeTurn(w, r, s.building, viewWait)
+	if !ok {
+		return
+	}
+	defer leave()
 	res := s.cfg.History.Query(q)
 	if r.URL.Query().Get("view") == "page" {
 		dropSums(&res)
 	}
-	send(w, r, res.AppendJSON(nil))
+	body := res.AppendJSON(nil)
+	leave()
+	s.deliver(w, len(body), func() { send(w, r, body) })
 }
 
 // historyQuery reads the parameters of /api/history.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ const maxProfile = 5 * time.Minute
 // but importing it registers its handlers on http.DefaultServeMux, and a host that serves that mux to the world would expose them.
 func (s *Server) profiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/{$}", profileIndex)
-	mux.HandleFunc("GET /debug/pprof/{name}", profileByName)
+	mux.HandleFunc("GET /debug/pprof/{name}", s.profileByName)
 	mux.HandleFunc("GET /debug/pprof/profile", s.profileCPU)
 	mux.HandleFunc("GET /debug/pprof/trace", profileTrace)
 	mux.HandleFunc("GET /debug/pprof/cmdline", profileCmdline)
@@ -47,8 +48,9 @@ func profileIndex(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "%8s  profile?seconds=30   CPU\n%8s  trace?seconds=1      execution trace, for go tool trace\n%8s  cmdline\n%8s  symbol\n", "", "", "", "")
 }
 
-// profileByName serves a profile of runtime/pprof: in the binary form for debug=0, else as text.
-func profileByName(w http.ResponseWriter, r *http.Request) {
+// profileByName serves a profile of runtime/pprof: in the binary form for debug=0, else as text. One is taken at a time, for some stop the
+// process.
+func (s *Server) profileByName(w http.ResponseWriter, r *http.Request) {
 	name, query := r.PathValue("name"), r.URL.Query()
 	p := pprof.Lookup(name)
 	if p == nil {
@@ -72,15 +74,29 @@ func profileByName(w http.ResponseWriter, r *http.Request) {
 		badParameter(w, err)
 		return
 	}
+	leave, ok := takeTurn(w, r, s.building, viewWait)
+	if !ok {
+		return
+	}
+	defer leave()
 	if name == "heap" && gc {
 		runtime.GC()
 	}
-	if debug > 0 {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	} else {
-		attachment(w, name)
+	var body bytes.Buffer
+	if err := p.WriteTo(&body, debug); err != nil {
+		fail(w, http.StatusInternalServerError, "internal", name+": "+err.Error())
+		return
 	}
-	_ = p.WriteTo(w, debug) // an error is the peer's going away
+	leave()
+	s.deliver(w, body.Len(), func() {
+		if debug > 0 {
+			sendAs(w, r, "text/plain; charset=utf-8", body.Bytes())
+			return
+		}
+		attachment(w, name)
+		w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+		_, _ = body.WriteTo(w) // an error is the peer's going away
+	})
 }
 
 func attachment(w http.ResponseWriter, name string) {

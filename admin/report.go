@@ -21,15 +21,11 @@ func (s *Server) writeReport(w http.ResponseWriter, r *http.Request) {
 		badParameter(w, err)
 		return
 	}
-	select {
-	case s.reporting <- struct{}{}:
-		defer func() { <-s.reporting }()
-	case <-r.Context().Done():
-		return
-	case <-time.After(answerTimeout / 2):
-		fail(w, http.StatusServiceUnavailable, "unavailable", "another report is being made")
+	leave, ok := takeTurn(w, r, s.reporting, answerTimeout/2)
+	if !ok {
 		return
 	}
+	defer leave()
 	opt.About = s.aboutAlert
 	source := report.FromHistory(s.cfg.History, report.Service{
 		Name: s.cfg.Service.Name, Version: s.cfg.Service.Version, Instance: s.cfg.Service.Instance,
@@ -48,13 +44,14 @@ func (s *Server) writeReport(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusInternalServerError, "internal", err.Error())
 		return
 	}
+	leave()
 	h := w.Header()
 	if format == report.HTML {
 		h.Set("Content-Security-Policy", report.Policy())
 	} else if format != report.JSON {
 		h.Set("Content-Disposition", `inline; filename="report.`+map[report.Format]string{report.CSV: "csv", report.Text: "txt"}[format]+`"`)
 	}
-	sendAs(w, r, format.ContentType(), body.Bytes())
+	s.deliver(w, body.Len(), func() { sendAs(w, r, format.ContentType(), body.Bytes()) })
 }
 
 // parseReport reads the parameters of /report.

@@ -72,11 +72,16 @@ func sendStatus(w http.ResponseWriter, r *http.Request, kind string, code int, b
 	}
 	h.Set("Content-Encoding", "gzip")
 	w.WriteHeader(code)
+	zip(w, func(z io.Writer) error { _, err := z.Write(body); return err })
+}
+
+// zip compresses to w what fill writes. An error of w's is the peer's going away.
+func zip(w io.Writer, fill func(io.Writer) error) {
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
 	z.Reset(w)
-	if _, err := z.Write(body); err == nil {
-		_ = z.Close() // an error is the peer's going away
+	if fill(z) == nil {
+		_ = z.Close()
 	}
 }
 

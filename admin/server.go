@@ -16,6 +16,7 @@ import (
 
 const (
 	maxRequests   = 256              // in flight at once, streams included
+	maxConns      = 512              // open at once: those of the requests, and idle ones
 	maxBody       = 1 << 20          // of a POST
 	answerTimeout = 30 * time.Second // to read a body, and to write an answer; streams and profiles set their own
 )
@@ -30,8 +31,12 @@ type Server struct {
 	cert   *certificate // nil without TLS
 
 	stop      context.CancelFunc // ends streams and profiles
-	reporting chan struct{}      // holds one while a report is made
-	views     oneByOne           // has one in it while a profile or trace is unpacked
+	reporting oneByOne           // while a report is made
+	building  oneByOne           // while the history is asked, or a profile of the moment is taken
+	views     oneByOne           // while a profile or trace is unpacked
+	outbox    outbox             // what is made and not read yet
+	attempts  attempts           // at the token
+	conns     atomic.Int64       // open connections
 	summaries kept               // of traces
 	inFlight  atomic.Int64
 
@@ -59,8 +64,8 @@ func New(cfg Config) (*Server, error) {
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, page: pg, stop: stop, cookie: cookieValue(cfg.Token), cert: cert, reporting: make(chan struct{}, 1)}
-	s.views = make(oneByOne, 1)
+	s := &Server{cfg: cfg, page: pg, stop: stop, cookie: cookieValue(cfg.Token), cert: cert}
+	s.reporting, s.building, s.views = newOneByOne(), newOneByOne(), newOneByOne()
 	s.hub = newHub(ctx, cfg.History, s.encodeTick, cfg.OnViewer)
 	s.http = &http.Server{
 		Handler:           s.guard(s.routes()),
@@ -69,9 +74,22 @@ func New(cfg Config) (*Server, error) {
 		MaxHeaderBytes:    32 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       smallSendBuffer,
+		ConnState:         s.boundConns,
 		ErrorLog:          log.New(io.Discard, "", 0), // a library does not log; what peers do wrong is theirs
 	}
 	return s, nil
+}
+
+// boundConns closes connections beyond [maxConns] at once: the files that the process may open are the service's.
+func (s *Server) boundConns(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if s.conns.Add(1) > maxConns {
+			_ = c.Close() // it is counted out when its reader finds that
+		}
+	case http.StateClosed, http.StateHijacked:
+		s.conns.Add(-1)
+	}
 }
 
 // smallSendBuffer keeps what a viewer has not read in tens of kilobytes: the kernel would let it grow to megabytes on loopback

@@ -24,19 +24,23 @@ func cookieValue(token string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// authorized reports whether r carries the token in one of the ways that [Config] names, or none is needed.
-func (s *Server) authorized(r *http.Request) bool {
+// authorized reports whether r carries the token in one of the ways that [Config] names, or none is needed. Where it does not, it answers.
+func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
+	const how = "a token is needed: Authorization: Bearer TOKEN, or visit /login?token=TOKEN"
 	if s.cfg.Token == "" {
 		return true
 	}
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return same(token, s.cfg.Token)
+		return s.checkToken(w, r, token, how)
 	}
 	if _, password, ok := r.BasicAuth(); ok {
-		return same(password, s.cfg.Token)
+		return s.checkToken(w, r, password, how)
 	}
-	c, err := r.Cookie(s.cookieName())
-	return err == nil && same(c.Value, s.cookie)
+	if c, err := r.Cookie(s.cookieName()); err == nil && same(c.Value, s.cookie) {
+		return true
+	}
+	unauthorized(w, how)
+	return false
 }
 
 // same compares in a time that tells nothing of where the two differ, and by hashes, so nothing of the length either.
@@ -48,8 +52,7 @@ func same(a, b string) bool {
 // login trades the token in the URL for a cookie, and leads to the page so that the URL with the token leaves the address bar.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Token != "" {
-		if !same(r.URL.Query().Get("token"), s.cfg.Token) {
-			fail(w, http.StatusUnauthorized, "unauthorized", "wrong token: /login?token=TOKEN")
+		if !s.checkToken(w, r, r.URL.Query().Get("token"), "wrong token: /login?token=TOKEN") {
 			return
 		}
 		http.SetCookie(w, &http.Cookie{

@@ -163,7 +163,7 @@ func (c *Capturer) Baseline() (Manifest, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range slices.Backward(c.list) {
-		if a, ok := m.Artefact(CPU); ok && a.Status == StatusOK && a.Why == "" && m.Quiet && m.Reason != Alert && m.State == StateDone {
+		if m.Calm(CPU.File()) {
 			return *m, true
 		}
 	}

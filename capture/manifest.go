@@ -96,6 +96,20 @@ func (m Manifest) Artefact(k Kind) (Artefact, bool) {
 	return Artefact{}, false
 }
 
+// Calm reports whether the file shows how things are in quiet times: it is whole, no alert fired when the capture began, and none asked
+// for it.
+func (m Manifest) Calm(file string) bool {
+	if !m.Quiet || m.Reason == Alert || m.State != StateDone {
+		return false
+	}
+	for _, a := range m.Artefacts {
+		if a.File == file {
+			return a.Status == StatusOK && a.Why == ""
+		}
+	}
+	return false
+}
+
 // Size returns how many bytes the artefacts take up.
 func (m Manifest) Size() (n int64) {
 	for _, a := range m.Artefacts {
