@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Options say where to ask, as whom, and for what.
@@ -166,5 +167,16 @@ func said(_ int, body []byte) string {
 	if json.Unmarshal(body, &told) != nil {
 		return ""
 	}
-	return told.Error
+	return printable(told.Error)
+}
+
+// printable is another program's text, no longer than a person reads and with nothing in it that a terminal obeys.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	return fmt.Sprintf("%.500s", text)
 }

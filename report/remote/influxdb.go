@@ -72,7 +72,7 @@ func (db *influxdb) ask(ctx context.Context, q string) ([]influxSeries, error) {
 	}
 	r := answer.Results[0]
 	if r.Error != "" {
-		return nil, db.errorf("%s", r.Error)
+		return nil, db.errorf("%s", printable(r.Error))
 	}
 	if r.Partial || slices.ContainsFunc(r.Series, func(s influxSeries) bool { return s.Partial }) {
 		return nil, db.errorf("it gave a part of the rows only (max-row-limit): %w", errTooLarge)

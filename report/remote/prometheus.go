@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +35,18 @@ type prometheus struct {
 	selector  string   // {job="…"}, without braces
 	instances []string // processes are their indices
 	timeline  *timeline
-	scope     *report.Scope
+	scope     *report.Scope // nil before Describe
+	notes     []string      // of what is missing
+}
+
+// note notes something that is missing, once.
+func (p *prometheus) note(text string) {
+	if !slices.Contains(p.notes, text) {
+		p.notes = append(p.notes, text)
+	}
+	if p.scope != nil {
+		p.scope.Notes = p.notes
+	}
 }
 
 // promSeries is one series of an answer.
@@ -98,7 +110,7 @@ func (p *prometheus) Describe(ctx context.Context, from, until time.Time) (*repo
 		return nil, err
 	}
 	s.Times, s.GapAfter = p.timeline.all, time.Duration(p.timeline.gapAfter)*time.Millisecond
-	p.scope = s
+	s.Notes, p.scope = p.notes, s
 	return s, nil
 }
 
@@ -175,15 +187,19 @@ func (p *prometheus) ask(ctx context.Context, path string, query url.Values, int
 		return err
 	}
 	var answer struct {
-		Status string
-		Error  string
-		Data   json.RawMessage
+		Status   string
+		Error    string
+		Warnings []string
+		Data     json.RawMessage
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Status == "" {
 		return p.errorf("the answer for %s is not Prometheus': is this %s?", path, p.what)
 	}
 	if answer.Status != "success" {
-		return p.errorf("%s", answer.Error)
+		return p.errorf("%s", printable(answer.Error))
+	}
+	for _, w := range answer.Warnings { // Thanos and Mimir give what they have when a part of the store does not answer
+		p.note("it warns: " + printable(w))
 	}
 	if err := json.Unmarshal(answer.Data, into); err != nil {
 		return p.errorf("the answer for %s cannot be read: %w", path, err)
@@ -213,6 +229,9 @@ func tooLarge(err error) bool {
 // watch learns when each process was sampled, from a few metrics that are always there.
 func (p *prometheus) watch(ctx context.Context, names map[string]int, from, until time.Time) error {
 	chosen := anchorsOf(names, func(name string) string { return promName(report.Metric{Name: name, Unit: unitOf(name)}) })
+	for i, name := range chosen {
+		chosen[i] = regexp.QuoteMeta(name)
+	}
 	pattern := strings.Join(chosen, "|")
 	times := make(map[int][]int64)
 	err := stretches(from, until, stretch, func(from, until time.Time) error {
@@ -280,9 +299,9 @@ func (p *prometheus) process(labels map[string]string) int {
 const stretch = 6 * time.Hour
 
 func (p *prometheus) Read(ctx context.Context, m report.Metric, by []string, from, until time.Time, add func(*report.Series)) error {
-	pattern := m.ID
+	pattern := regexp.QuoteMeta(m.ID) // since Prometheus 3 names may have dots, and what not
 	if m.Kind == report.Histogram {
-		pattern = m.ID + "_bucket|" + m.ID + "_sum"
+		pattern += "_bucket|" + pattern + "_sum"
 	}
 	state := make(map[string]*cumulative)
 	return stretches(from, until, stretch, func(from, until time.Time) error {
@@ -312,10 +331,8 @@ func (p *prometheus) Read(ctx context.Context, m report.Metric, by []string, fro
 
 // noteNative says once that a metric is in a form that is not read.
 func (p *prometheus) noteNative(m report.Metric, result []promSeries) {
-	note := m.Name + " has native histograms, which are not read"
-	native := func(sr promSeries) bool { return len(sr.Histograms) > 0 }
-	if slices.ContainsFunc(result, native) && !slices.Contains(p.scope.Notes, note) {
-		p.scope.Notes = append(p.scope.Notes, note)
+	if slices.ContainsFunc(result, func(sr promSeries) bool { return len(sr.Histograms) > 0 }) {
+		p.note(m.Name + " has native histograms, which are not read")
 	}
 }
 
@@ -328,12 +345,17 @@ func (p *prometheus) gauge(sr promSeries, by []string) *report.Series {
 }
 
 func totals(sr promSeries) []total {
-	out := make([]total, len(sr.Values))
-	for i, v := range sr.Values {
-		out[i] = total{at: v.at, value: v.value}
+	out := make([]total, 0, len(sr.Values))
+	for _, v := range sr.Values {
+		if finite(v.value) {
+			out = append(out, total{at: v.at, value: v.value})
+		}
 	}
 	return out
 }
+
+// finite tells numbers from what a total cannot be.
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // attributes are a series' labels under the names of by; all but those that tell the process if by asks for all.
 func attributes(labels map[string]string, by []string) map[string]string {
@@ -428,7 +450,7 @@ func (p *prometheus) histograms(result []promSeries, state map[string]*cumulativ
 				for at[i] < len(c.values) && c.values[at[i]].at < v.at {
 					at[i]++
 				}
-				if whole = whole && at[i] < len(c.values) && c.values[at[i]].at == v.at; whole {
+				if whole = whole && at[i] < len(c.values) && c.values[at[i]].at == v.at && finite(c.values[at[i]].value); whole {
 					row.buckets[i] = c.values[at[i]].value
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ type promStore struct {
 	series  []promStored
 	limit   int      // of samples in an answer
 	queries []string // that were asked
+	warning string   // of every answer; "" for none
 }
 
 type promStored struct {
@@ -35,7 +37,11 @@ var rawQuery = regexp.MustCompile(`^\{__name__=~"([^"]*)"(.*)\}\[(\d+)ms\]$`)
 
 func (p *promStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	say := func(data any) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": data})
+		answer := map[string]any{"status": "success", "data": data}
+		if p.warning != "" {
+			answer["warnings"] = []string{p.warning}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
 	}
 	number := func(name string) int64 {
 		f, _ := strconv.ParseFloat(r.FormValue(name), 64)
@@ -62,7 +68,8 @@ func (p *promStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		length, _ := strconv.ParseInt(match[3], 10, 64)
 		from = until - length
 	}
-	names := regexp.MustCompile("^(?:" + match[1] + ")$")
+	pattern, _ := strconv.Unquote(`"` + match[1] + `"`)
+	names := regexp.MustCompile("^(?:" + pattern + ")$")
 	n := 0
 	for _, s := range p.series {
 		if !names.MatchString(s.labels["__name__"]) {
@@ -287,10 +294,38 @@ func TestPrometheusSaysWhatItCannotRead(t *testing.T) {
 	if !r.Partial || !strings.Contains(strings.Join(r.Missing, "\n"), "latency_seconds has native histograms, which are not read") {
 		t.Errorf("partial %v, missing %q", r.Partial, r.Missing)
 	}
+	p = &promStore{warning: "store s3\x1b[2J gave no answer"}
+	p.add("go_goroutine_count", 25*time.Minute, constant(9))
+	if r, err = p.report(t, remote.Options{}, report.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"it warns: store s3 [2J gave no answer"}; !r.Partial || !slices.Contains(r.Missing, want[0]) {
+		t.Errorf("a store with a warning: partial %v, missing %q; want %q", r.Partial, r.Missing, want)
+	}
 	_, err = (&promStore{}).report(t, remote.Options{Service: "shop"}, report.Options{})
 	if !errors.Is(err, report.ErrNoSamples) {
 		t.Errorf("an empty store: got %v", err)
 	}
+}
+
+// Since Prometheus 3 a name may have dots: they stand for themselves, not for any letter. A total that is no number is none.
+func TestPrometheusOddSeries(t *testing.T) {
+	p := &promStore{}
+	p.add("go_goroutine_count", 25*time.Minute, constant(9))
+	p.add("queue.length", 25*time.Minute, constant(3))
+	p.add("queue_length", 25*time.Minute, constant(100))
+	p.add("jobs_total", 25*time.Minute, func(i int) float64 { return 15 * float64(i) })
+	jobs := p.series[len(p.series)-1].values
+	for i := 5; i < len(jobs); i += 10 {
+		jobs[i] = math.NaN()
+	}
+	r, err := p.report(t, remote.Options{}, report.Options{Range: 10 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "queue.length", rowOf(t, r, "queue.length", report.Value).Avg, 3)
+	near(t, "queue_length", rowOf(t, r, "queue_length", report.Value).Avg, 100)
+	near(t, "jobs", rowOf(t, r, "jobs_total", report.Rate).Avg, 1)
 }
 
 // Whatever is there instead, the error is one line.
