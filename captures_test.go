@@ -119,7 +119,7 @@ func TestShutdownCutsACaptureShort(t *testing.T) {
 	if err := a.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 30*time.Second { // the profile would have gone on for a minute
 		t.Errorf("shutting down took %v", took)
 	}
 	if _, err := a.Capture(t.Context(), capture.Request{}); !errors.Is(err, capture.ErrClosed) {

@@ -198,7 +198,7 @@ func TestGatewayRefusesStrangers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSender(t, gateway.GRPCEndpoint, "service", 1, append(opts, otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}))...)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			err := s.export(ctx)
 			if good := name == "as it should be"; (err == nil) != good {

@@ -55,7 +55,7 @@ func shop(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		http.DefaultClient.CloseIdleConnections()
 		if err := server.Shutdown(ctx); err != nil {

@@ -62,7 +62,7 @@ func start(t *testing.T, am *stack.Alertmanager, name string, keepDots bool) *se
 	}
 	s.p = p
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := p.Shutdown(ctx); err != nil {
 			t.Error(err)

@@ -36,10 +36,10 @@ func TestHiddenTabHangsUpAndResumes(t *testing.T) {
 			return nil
 		}
 	}
-	stack.Until(t, 10*time.Second, "the page is counted", viewers(1))
+	stack.Until(t, 30*time.Second, "the page is counted", viewers(1))
 	hide(true)
 	stack.Until(t, 45*time.Second, "the hidden page hangs up", viewers(0))
 	hide(false)
-	stack.Until(t, 10*time.Second, "the page is back", viewers(1))
+	stack.Until(t, 30*time.Second, "the page is back", viewers(1))
 	p.until("it draws", `document.getElementById("live").dataset.state === "live" && parseFloat(document.querySelectorAll(".tile .big")[1].textContent) > 0`)
 }

@@ -99,7 +99,7 @@ func TestPromtoolReadsProfilesAndMetrics(t *testing.T) {
 			t.Errorf("promtool debug all brought no %s:\n%s", name, packed)
 		}
 	}
-	stack.Until(t, 10*time.Second, "requests are exposed", func(ctx context.Context) error {
+	stack.Until(t, 30*time.Second, "requests are exposed", func(ctx context.Context) error {
 		body, err := stack.Get(ctx, demo.Client, demo.Admin+"/metrics")
 		if err == nil && !bytes.Contains(body, []byte("http_server_request_duration_seconds_bucket{")) {
 			err = fmt.Errorf("%.500s", body)

@@ -211,7 +211,7 @@ func (p *tab) download(dir, button string) (rows [][]string) {
 		p.Fatal(err)
 	}
 	p.run(button + ".click()")
-	stack.Until(p.TB, 10*time.Second, "a file is saved", func(context.Context) error {
+	stack.Until(p.TB, 30*time.Second, "a file is saved", func(context.Context) error {
 		files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
 		if err != nil {
 			return err

@@ -56,7 +56,7 @@ finish() {
     # Containers that a broken run left behind end with their daemon's, which live-restore would keep.
     docker ps -q 2>/dev/null | xargs -r docker kill >/dev/null 2>&1 || true
     kill "$daemon" 2>/dev/null || true
-    for _ in $(seq 100); do kill -0 "$daemon" 2>/dev/null || break; sleep 0.2; done
+    for _ in $(seq 300); do kill -0 "$daemon" 2>/dev/null || break; sleep 0.2; done
     if kill -0 "$daemon" 2>/dev/null; then
       echo "compose: the Docker daemon does not end, killed" >&2
       kill -9 "$daemon" || true
