@@ -29,7 +29,7 @@ func benchEndpoint(b *testing.B) *endpoint {
 
 func BenchmarkWriteMemory(b *testing.B) {
 	ep := benchEndpoint(b)
-	wrapped := wrapConn(nullConn{}, ep, countBest)
+	wrapped := wrapConn(nullConn{}, ep, countBest, nil)
 	defer wrapped.Close()
 	for name, c := range map[string]net.Conn{"bare": nullConn{}, "wrapped": wrapped} {
 		b.Run(name, func(b *testing.B) {

@@ -25,7 +25,9 @@ const (
 
 // wrapConn returns inner with its traffic counted for ep. A connection that is tracked already, and a *tls.Conn, come
 // back as they are: net/http needs the concrete type of the latter.
-func wrapConn(inner net.Conn, ep *endpoint, mode counting) net.Conn {
+//
+// at is the address of the listener that accepted it, nil if it was dialled.
+func wrapConn(inner net.Conn, ep *endpoint, mode counting, at net.Addr) net.Conn {
 	switch c := inner.(type) {
 	case tracked, *tls.Conn:
 		return inner
@@ -42,7 +44,8 @@ func wrapConn(inner net.Conn, ep *endpoint, mode counting) net.Conn {
 		return wrapUDP(c, ep)
 	}
 	w := &streamConn{Conn: inner}
-	w.stats.open(ep, inner)
+	w.stats.flags.Store(flagStrange)
+	w.stats.openAs(ep, inner, kindAt(at))
 	if _, ok := inner.(closeWriter); ok {
 		return &halfCloseConn{streamConn: w}
 	}
@@ -116,11 +119,15 @@ func (k *answering) answers(raw syscall.RawConn) bool {
 
 // open puts the connection in the table and in its endpoint's counts.
 func (s *ConnStats) open(ep *endpoint, addrs addresses) {
+	s.openAs(ep, addrs, kindOf(addrs.LocalAddr()))
+}
+
+func (s *ConnStats) openAs(ep *endpoint, addrs addresses, kind connKind) {
 	s.endpoint, s.addrs = ep, addrs
 	s.opened = sinceStart()
-	s.kind = kindOf(s.localAddr())
+	s.kind = kind
 	if ep.key.side == SideServer {
-		s.flags.Store(flagAwaits)
+		s.flags.Or(flagAwaits)
 	}
 	if s.raw != nil {
 		ep.io.kernel.known.Store(true)
@@ -179,7 +186,9 @@ func (s *ConnStats) writeEnded(err error) {
 
 type closeWriter interface{ CloseWrite() error }
 
-// streamConn wraps a net.Conn of any other type.
+// streamConn wraps a net.Conn of any other type. That may be one of the PROXY protocol, which reads from the peer before
+// it answers LocalAddr or RemoteAddr: neither Accept nor the table may wait for that, so the addresses are asked for only
+// after a call of the program's own has come back.
 type streamConn struct {
 	net.Conn
 	stats ConnStats
@@ -192,6 +201,7 @@ func (c *streamConn) NetConn() net.Conn { return c.Conn }
 
 func (c *streamConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.stats.meet()
 	c.stats.addReceived(int64(n))
 	c.stats.readEnded(err)
 	return n, err
@@ -202,6 +212,25 @@ func (c *streamConn) Write(b []byte) (int, error) {
 	c.stats.addSent(int64(n))
 	c.stats.writeEnded(err)
 	return n, err
+}
+
+func (c *streamConn) LocalAddr() net.Addr {
+	a := c.Conn.LocalAddr()
+	c.stats.meet()
+	return a
+}
+
+func (c *streamConn) RemoteAddr() net.Addr {
+	a := c.Conn.RemoteAddr()
+	c.stats.meet()
+	return a
+}
+
+// meet tells that the connection knows its addresses.
+func (s *ConnStats) meet() {
+	if s.flags.Load()&flagStrange != 0 {
+		s.flags.And(^flagStrange)
+	}
 }
 
 func (c *streamConn) Close() error { return c.stats.close(c.Conn) }

@@ -550,7 +550,7 @@ func TestNetConn(t *testing.T) {
 		ep := scopeFor(m.provider).endpoint(endpointKey{side: SideServer, name: "pipe"}, *attribute.EmptySet())
 		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
 			a, b := net.Pipe()
-			c1, c2 := wrapConn(a, ep, countBest), wrapConn(b, ep, countBest)
+			c1, c2 := wrapConn(a, ep, countBest, nil), wrapConn(b, ep, countBest, nil)
 			return c1, c2, func() { c1.Close(); c2.Close() }, nil
 		})
 	})

@@ -53,21 +53,22 @@ type addresses interface {
 	RemoteAddr() net.Addr
 }
 
+// localAddr and peerAddr are nil where there is no address, or none that may be asked for yet.
 func (s *ConnStats) localAddr() net.Addr {
-	if s.addrs == nil {
+	if s.addrs == nil || s.has(flagStrange) {
 		return nil
 	}
 	return s.addrs.LocalAddr()
 }
 
 func (s *ConnStats) peerAddr() net.Addr {
-	if s.addrs == nil {
+	if s.addrs == nil || s.has(flagStrange) {
 		return nil
 	}
 	return s.addrs.RemoteAddr()
 }
 
-// Flags of a connection. All but aborting, timedOut and awaits are set once and stay.
+// Flags of a connection. All but aborting, timedOut, awaits and strange are set once and stay.
 const (
 	flagClosed     uint32 = 1 << iota // Close was called
 	flagFinal                         // the last fold is done; calls that were still under way fold for themselves
@@ -81,6 +82,7 @@ const (
 	flagUpgraded                      // a handler took the connection over
 	flagPacket                        // a packet socket, which is no connection
 	flagAwaits                        // accepted, and no byte has come yet
+	flagStrange                       // another package's, which may have to read before it knows its addresses
 )
 
 // flagsSlow are those for which a successful call has to leave its shortest path, flagsSlowRead those of a Read.

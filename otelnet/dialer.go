@@ -103,7 +103,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return conn, err
 	}
-	wrapped := wrapConn(conn, d.endpoint(t), d.mode)
+	wrapped := wrapConn(conn, d.endpoint(t), d.mode, nil)
 	if tr, ok := wrapped.(tracked); ok && callOf(ctx) != nil {
 		tr.connStats().carryHTTP()
 	}

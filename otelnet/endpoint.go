@@ -136,6 +136,7 @@ const (
 	kindTCP6
 	kindUDP4
 	kindUDP6
+	kindTCP // of a family that is not known
 	kindUnix
 	kindPipe
 	numConnKinds
@@ -165,10 +166,18 @@ func kindOf(addr net.Addr) connKind {
 	return kindOther
 }
 
+// kindAt tells the kind of what a listener with this address accepts. One for all addresses takes both families.
+func kindAt(addr net.Addr) connKind {
+	if a, ok := addr.(*net.TCPAddr); ok && a != nil && a.IP.IsUnspecified() && a.IP.To4() == nil {
+		return kindTCP
+	}
+	return kindOf(addr)
+}
+
 // transport is the value of network.transport.
 func (k connKind) transport() string {
 	switch k {
-	case kindTCP4, kindTCP6:
+	case kindTCP4, kindTCP6, kindTCP:
 		return semconv.NetworkTransportTCP.Value.AsString()
 	case kindUDP4, kindUDP6:
 		return semconv.NetworkTransportUDP.Value.AsString()

@@ -65,7 +65,7 @@ func newListener(inner net.Listener, c config) net.Listener {
 	if c.name == "" {
 		c.name = addrString(inner.Addr())
 	}
-	a := acceptor{endpoint: c.serverEndpoint()}
+	a := acceptor{endpoint: c.serverEndpoint(), at: inner.Addr()}
 	a.errors.build = func(class errorClass) []attribute.KeyValue {
 		return withErrorType(join(a.endpoint.attrs), class.String())
 	}
@@ -92,6 +92,7 @@ type acceptor struct {
 	endpoint *endpoint
 	errors   optionCache[errorClass]
 	mode     counting
+	at       net.Addr
 	plain    bool            // what it accepts is ordinary TCP
 	queued   syscall.RawConn // the listening socket, nil if the kernel does not tell of its queue
 	tlsOnce  sync.Once
@@ -116,7 +117,7 @@ func (a *acceptor) wrap(conn net.Conn) net.Conn {
 		a.recordWait(w.(tracked).connStats())
 		return w
 	}
-	return wrapConn(conn, a.endpoint, a.mode)
+	return wrapConn(conn, a.endpoint, a.mode, a.at)
 }
 
 // accepted passes on what Accept returned.

@@ -16,7 +16,7 @@ import (
 // endPipe opens and closes a connection of ep.
 func endPipe(ep *endpoint) {
 	a, b := net.Pipe()
-	wrapConn(a, ep, countBest).Close()
+	wrapConn(a, ep, countBest, nil).Close()
 	b.Close()
 }
 

@@ -55,7 +55,8 @@ func ConnFromContext(ctx context.Context) (*ConnStats, bool) {
 	return s, ok
 }
 
-// statsOf finds the counts of a connection, also beneath TLS and beneath wrappers that show what they wrap.
+// statsOf finds the counts of a connection, also beneath TLS and beneath wrappers that show what they wrap: by NetConn as
+// crypto/tls does, or by Raw as those of the PROXY protocol do.
 func statsOf(c net.Conn) *ConnStats {
 	for range 8 {
 		switch v := c.(type) {
@@ -67,6 +68,8 @@ func statsOf(c net.Conn) *ConnStats {
 			c = v.NetConn()
 		case interface{ NetConn() net.Conn }:
 			c = v.NetConn()
+		case interface{ Raw() net.Conn }:
+			c = v.Raw()
 		default:
 			return nil
 		}
