@@ -208,8 +208,12 @@ func (resp *response) record(took float64) {
 		if announced := resp.request.ContentLength; announced >= 0 {
 			read = announced
 		}
+		written := resp.written
+		if resp.key.method == methodHead {
+			written = 0 // net/http drops it
+		}
 		ins.httpServerRequestSize.Record(resp.ctx, read, set.record...)
-		ins.httpServerResponseSize.Record(resp.ctx, resp.written, set.record...)
+		ins.httpServerResponseSize.Record(resp.ctx, written, set.record...)
 	}
 }
 

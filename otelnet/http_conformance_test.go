@@ -159,6 +159,11 @@ var differences = []difference{
 			p.Sum = x.sent
 		}
 	})},
+	{"HEAD size", each(func(x exchange, p *point) {
+		if p.Metric == metricHTTPServerResponseSize && x.method == http.MethodHead {
+			p.Sum = 0
+		}
+	})},
 	{"request size", each(func(x exchange, p *point) {
 		if p.Metric == metricHTTPServerRequestSize && p.Sum == 0 {
 			p.Sum = int64(len(x.body))
@@ -224,6 +229,7 @@ func exchanges(t *testing.T) []exchange {
 		{name: "served, 503", method: "GET", path: "/fail"},
 		{name: "served, behind middleware", method: "GET", path: "/hidden/1"},
 		{name: "served, file", method: "GET", path: "/file", sent: 50_000},
+		{name: "served, HEAD", method: "HEAD", path: "/items/1"},
 		{name: "panic", method: "GET", path: "/panic"},
 		{name: "hijacked", method: "GET", path: "/hijack"},
 		{name: "sent", client: true, method: "GET", resp: answer(200)},
