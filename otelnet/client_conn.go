@@ -45,7 +45,7 @@ func (ep *endpoint) httpConns() *httpConns {
 }
 
 func (h *httpConns) observe(o metric.Observer, instrument metric.Int64ObservableUpDownCounter) {
-	active := h.active.Load()
+	active := max(0, h.active.Load()) // a close may be a step ahead of the request that it ends
 	o.ObserveInt64(instrument, active, h.activeOpts...)
 	o.ObserveInt64(instrument, max(0, h.open.Load()-active), h.idleOpts...)
 }

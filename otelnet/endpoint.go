@@ -56,7 +56,7 @@ func (ep *endpoint) observe(o metric.Observer) {
 			o.ObserveInt64(active, g.active.Load(), g.opts.observe...)
 			o.ObserveInt64(opened, g.opened.Load(), g.opts.observe...)
 			if ep.key.side == SideServer {
-				o.ObserveInt64(ep.scope.ins.serverUpgraded, g.upgraded.Load(), g.opts.observe...)
+				o.ObserveInt64(ep.scope.ins.serverUpgraded, max(0, g.upgraded.Load()), g.opts.observe...)
 			}
 		}
 	}

@@ -35,6 +35,8 @@ type Transport struct {
 // Nil means a clone of http.DefaultTransport that dials with a [Dialer] of ours, so that its connections are counted
 // too. Another base dials as it always did; to count its connections, set its DialContext to that of a Dialer.
 //
+// Around a Transport of ours with the same MeterProvider it sends by the base of that one, so that nothing is recorded twice.
+//
 // An option with a bad value is reported to otel.Handle and ignored.
 func NewTransport(base http.RoundTripper, opts ...TransportOption) *Transport {
 	c := newConfig()
@@ -54,6 +56,9 @@ func NewTransport(base http.RoundTripper, opts ...TransportOption) *Transport {
 	}
 	if t.base == nil {
 		t.base = dialingTransport(c)
+	}
+	if ours, ok := t.base.(*Transport); ok && ours != nil && ours.scope == t.scope {
+		t.base = ours.base
 	}
 	t.tracing.init(c.tracerProvider, func(p tracer) http.RoundTripper {
 		if _, ok := t.base.(*otelhttp.Transport); ok {
@@ -95,7 +100,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	call := &clientCall{t: t, req: req, target: t.target(https, req.URL.Host)}
 	call.key = clientKey{method: methodOf(req.Method), https: https}
 	sent := call.begin()
+	returned := false
+	defer func() {
+		if !returned {
+			call.end(true) // it panicked; who recovers must not find a request that never ends
+		}
+	}()
 	resp, err := base.RoundTrip(sent)
+	returned = true
 	if resp != nil && resp.Request == sent {
 		resp.Request = req
 	}

@@ -305,3 +305,50 @@ func TestTransportKeepsTrace(t *testing.T) {
 type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("odd") }
+
+// A transport that panics leaves no request behind. The panic goes on.
+func TestTransportThatPanics(t *testing.T) {
+	m := newMeter(t)
+	tr := NewTransport(panicking{}, m.option())
+	func() {
+		defer func() {
+			if got := recover(); got != "odd" {
+				t.Errorf("recovered %v, want the transport's own panic", got)
+			}
+		}()
+		tr.RoundTrip(httptest.NewRequest("GET", "http://shop.example/", nil))
+	}()
+	if got := m.sum(metricHTTPClientActive); got != 0 {
+		t.Errorf("active: got %d, want 0", got)
+	}
+}
+
+// Who wraps twice, as a library does that wraps http.DefaultTransport, is told everything once; two providers each.
+func TestTransportInsideAnother(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	one, two := newMeter(t), newMeter(t)
+	base := NewTransport(nil, one.option())
+	client := &http.Client{Transport: NewTransport(NewTransport(base, one.option()), two.option())}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	for name, m := range map[string]*meter{"twice the same": one, "another": two} {
+		for _, metric := range []string{metricHTTPClientDuration, metricClientResponseDuration, metricClientConnUses} {
+			if got := m.sum(metric); got != 1 {
+				t.Errorf("%s, %s: got %d, want 1", name, metric, got)
+			}
+		}
+		if got := m.sum(metricHTTPClientActive); got != 0 {
+			t.Errorf("%s: %d are active, want 0", name, got)
+		}
+	}
+}
