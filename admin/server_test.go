@@ -89,7 +89,7 @@ func TestShutdownEndsStreamsAndProfiles(t *testing.T) {
 		}()
 	}
 	<-open // the stream answers at once; the trace may not have begun, and then it has nothing to end
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Errorf("got %v, want an orderly end", err)

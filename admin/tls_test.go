@@ -197,7 +197,7 @@ func trusting(t *testing.T, certFile string) *http.Client {
 	pool.AppendCertsFromPEM(text)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 
 func fetch(t *testing.T, client *http.Client, address string) answer {

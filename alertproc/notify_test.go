@@ -103,7 +103,7 @@ func TestWebhookMessage(t *testing.T) {
 			if err := decoder.Decode(&m); err != nil {
 				t.Fatal(err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("no message came")
 		}
 		return m

@@ -99,7 +99,7 @@ func TestRestartKeepsAlerts(t *testing.T) {
 func TestCrashKeepsAlerts(t *testing.T) {
 	p := newProcess(t, Rule{Metric: "m", Warn: Above(10)})
 	p.at(0, gauge(values{"": 20}))
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	for {
 		if s, err := readState(p.cfg.StateFile); err != nil {
 			t.Fatal(err)

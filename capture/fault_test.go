@@ -86,7 +86,7 @@ func TestBrokerTakesTurns(t *testing.T) {
 	if err := c.CPUProfile(ctx, io.Discard, time.Minute); err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if took := time.Since(begin); took > 10*time.Second {
+	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("a profile whose context has ended took %v", took)
 	}
 }

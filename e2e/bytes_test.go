@@ -89,7 +89,7 @@ func exchange(t *testing.T, conn net.Conn, n int) {
 		failed <- err
 	}()
 	got := make([]byte, n)
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.ReadFull(conn, got); err != nil {
 		t.Fatalf("echo of %d bytes: %v", n, err)
 	}

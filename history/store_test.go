@@ -346,7 +346,7 @@ func TestChangedFollowsWithoutMissing(t *testing.T) {
 		if got != n {
 			t.Errorf("saw %d snapshots, want %d", got, n)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the follower missed an Append")
 	}
 }

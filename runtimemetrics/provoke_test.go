@@ -134,7 +134,7 @@ func TestFinalizersAndCleanupsAreCounted(t *testing.T) {
 	}
 	for _, name := range names {
 		// The last one is counted after it has returned; some of other tests' may be among them.
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(30 * time.Second)
 		got := read(name) - before[name]
 		for got < n && time.Now().Before(deadline) {
 			runtime.Gosched()

@@ -40,7 +40,7 @@ func TestEchoSendsBackWhatItGets(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			conn.SetDeadline(time.Now().Add(30 * time.Second))
 			for _, want := range [][]byte{[]byte("hello"), bytes.Repeat([]byte{0, 255}, 500)} {
 				if _, err := conn.Write(want); err != nil {
 					t.Fatal(err)
@@ -64,7 +64,7 @@ func TestEchoCloseEndsConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := conn.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func TestTopOnATerminal(t *testing.T) {
 		if err != nil {
 			t.Errorf("top ended with %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("top goes on after q")
 	}
 	after, err := unix.IoctlGetTermios(int(tty.slave.Fd()), unix.TCGETS)

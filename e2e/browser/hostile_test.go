@@ -68,7 +68,7 @@ func TestHostileNamesAreShownAsText(t *testing.T) {
 
 func stop(t *testing.T, shutdown func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := shutdown(ctx); err != nil {
 		t.Error(err)
