@@ -151,9 +151,9 @@ func TestMetricsAreInREADME(t *testing.T) {
 // TestReportKnowsEveryMetric keeps the report's list of metrics equal to README's table: from a store with other names it finds only
 // what it knows.
 func TestReportKnowsEveryMetric(t *testing.T) {
-	kinds := make(map[string]report.Kind)
+	known := make(map[string]report.Metric)
 	for _, m := range report.Known() {
-		kinds[m.Name] = m.Kind
+		known[m.Name] = m
 	}
 	_, table, _ := strings.Cut(read(t, "README.md"), "\n## Metrics")
 	table, _, _ = strings.Cut(table, "\n## ")
@@ -164,7 +164,11 @@ func TestReportKnowsEveryMetric(t *testing.T) {
 			continue
 		}
 		for _, m := range name.FindAllStringSubmatch(cells[1], -1) {
-			kind, ok := kinds[m[1]]
+			metric, ok := known[m[1]]
+			kind := metric.Kind
+			if ok && !slices.Contains(strings.FieldsFunc(cells[2], func(r rune) bool { return strings.ContainsRune(" ,:;", r) }), metric.Unit) {
+				t.Errorf("README.md gives %s the units%s, report/catalog.go %q", m[1], cells[2], metric.Unit)
+			}
 			if !ok {
 				t.Errorf("report/catalog.go does not know %s: add a line with its unit and kind", m[1])
 			} else if text := strings.TrimSpace(strings.Split(cells[2], ",")[0]); text == "histogram" && kind != report.Histogram ||
