@@ -122,7 +122,7 @@ func newConfig(s settings, opts []Option) (config, error) {
 	}
 	if c.adminAddr != "" {
 		if err := admin.CheckAddr(c.adminAddr, c.adminToken); err != nil {
-			errs = append(errs, fmt.Errorf("WithAdminAddr, %s, WithAdminToken, %s: %w", envAdminAddr, envAdminToken, err))
+			errs = append(errs, fmt.Errorf("%s, %s (WithAdminAddr, WithAdminToken): %w", envAdminAddr, envAdminToken, err))
 		}
 	}
 	if (c.adminCert == "") != (c.adminKey == "") {

@@ -91,7 +91,7 @@ func TestTakenPort(t *testing.T) {
 	addr := taken.Addr().String()
 	for _, name := range []string{"-addr", "-admin", "-tls", "-echo"} {
 		t.Run(name, func(t *testing.T) {
-			wantOneLine(t, freePorts(name, addr), addr, "in use")
+			wantOneLine(t, freePorts(name, addr), addr, "in use", strings.TrimPrefix(name, "-"))
 		})
 	}
 }

@@ -133,7 +133,7 @@ func open(s settings, mux http.Handler, errorLog *log.Logger) (*service, error) 
 
 func (svc *service) listen(s settings, mux http.Handler, errorLog *log.Logger) (err error) {
 	if svc.http, err = listenHTTP(s.addr, "http", mux, nil, errorLog); err != nil {
-		return err
+		return fmt.Errorf("-addr: %w", err)
 	}
 	svc.load.http = reachable(svc.http.listener.Addr())
 	if s.tlsAddr != "" {
@@ -144,13 +144,13 @@ func (svc *service) listen(s settings, mux http.Handler, errorLog *log.Logger) (
 			return listenHTTP(addr, "https", mux, &svc.cert, errorLog)
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("-tls: %w", err)
 		}
 		svc.load.https = reachable(svc.https.listener.Addr())
 	}
 	if s.echoAddr != "" {
 		if svc.echo, err = orAnyPort(s.echoAddr, s.anyEcho, listenEcho); err != nil {
-			return err
+			return fmt.Errorf("-echo: %w", err)
 		}
 		svc.load.tcp, svc.load.udp = reachable(svc.echo.tcp.Addr()), reachable(svc.echo.udp.LocalAddr())
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -86,9 +87,14 @@ func parseTop(args []string) (topSettings, error) {
 	return set, nil
 }
 
-// parseBase reads the address of a page. One that cannot be meant is an error like one that does not answer, not of usage.
+// parseBase reads the address of a page; host:port alone is one over HTTP. One that cannot be meant is an error like one that does not
+// answer, not of usage.
 func parseBase(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
+	whole := text
+	if !strings.Contains(text, "://") {
+		whole = "http://" + text
+	}
+	u, err := url.Parse(whole)
 	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		err = errors.New("want http://host:port or https://host:port")
 	}

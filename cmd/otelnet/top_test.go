@@ -120,7 +120,8 @@ func TestTopErrors(t *testing.T) {
 		code int
 		want string // of the first line
 	}{
-		{[]string{"127.0.0.1:6060"}, exitError, `top: "127.0.0.1:6060" is not the address of a page: first path segment in URL cannot contain colon`},
+		{[]string{"127.0.0.1:port"}, exitError, `top: "127.0.0.1:port" is not the address of a page: invalid port ":port" after host`},
+		{[]string{strings.TrimPrefix(gone.URL, "http://")}, exitError, "top: " + gone.URL + ": dial tcp " + strings.TrimPrefix(gone.URL, "http://") + ": connect: connection refused"},
 		{[]string{"ftp://host"}, exitError, `top: "ftp://host" is not the address of a page: want http://host:port or https://host:port`},
 		{[]string{gone.URL}, exitError, "top: " + gone.URL + ": dial tcp " + strings.TrimPrefix(gone.URL, "http://") + ": connect: connection refused"},
 		{[]string{other.URL}, exitError, "top: " + other.URL + ": 404 Not Found for /api/status: is this the page of an agent?"},
