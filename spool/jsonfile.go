@@ -150,6 +150,9 @@ func (f *File) Write(request *colmetric.ExportMetricsServiceRequest) error {
 	if f.done {
 		return errClosed
 	}
+	if err := f.follow(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
 	if f.size > 0 && f.size+int64(len(line)) > f.config.MaxBytes {
 		if err := f.rotate(); err != nil {
 			return fmt.Errorf("spool: begin a new file: %w", err)
@@ -167,6 +170,24 @@ func (f *File) Write(request *colmetric.ExportMetricsServiceRequest) error {
 	return nil
 }
 
+// follow opens the file anew if somebody has removed it, renamed it or cut it short, as logrotate does: what is written would go where
+// nobody looks, or leave a hole.
+func (f *File) follow() error {
+	if f.file == nil {
+		return nil
+	}
+	open, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := os.Stat(f.config.Path); err == nil && os.SameFile(open, named) && named.Size() == f.size {
+		return nil
+	}
+	_ = f.file.Close()
+	f.file = nil
+	return f.open()
+}
+
 // rotate makes room for a new file: each older one is renamed to the next number, the oldest goes.
 func (f *File) rotate() error {
 	if f.file != nil {
@@ -177,7 +198,8 @@ func (f *File) rotate() error {
 		}
 	}
 	if f.config.MaxFiles == 1 {
-		return os.Remove(f.config.Path)
+		f.size = 0
+		return remove(f.config.Path)
 	}
 	for i := f.config.MaxFiles - 1; i > 0; i-- {
 		// A rename takes the place of the file that has the name.

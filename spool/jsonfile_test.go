@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -131,6 +132,30 @@ func TestFileRotates(t *testing.T) {
 	exportTo(t, one, all...)
 	if got := intervals(t, filepath.Join(dir, "one")); got[len(got)-1] != exports-1 {
 		t.Errorf("with one file the last interval is %d, want %d", got[len(got)-1], exports-1)
+	}
+}
+
+// Whatever others do to the file, as logrotate does, what comes next is in the file of that name, in whole lines.
+func TestFileFollowsItsName(t *testing.T) {
+	for name, disturb := range map[string]func(path string) error{
+		"removed":   os.Remove,
+		"renamed":   func(path string) error { return os.Rename(path, path+".old") },
+		"truncated": func(path string) error { return os.Truncate(path, 0) }, // logrotate's copytruncate
+		"cut short": func(path string) error { return os.Truncate(path, 50) },
+		"replaced":  func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "metrics.jsonl")
+			f := openFileAt(t, FileConfig{Path: path, MaxBytes: MinFileMaxBytes, MaxFiles: 1})
+			exportTo(t, f, snapshot(1), snapshot(2))
+			if err := disturb(path); err != nil {
+				t.Fatal(err)
+			}
+			exportTo(t, f, snapshot(3), snapshot(4))
+			if got, want := intervals(t, path), []int{3, 4}; !slices.Equal(got, want) {
+				t.Errorf("read %v, want %v", got, want)
+			}
+		})
 	}
 }
 
