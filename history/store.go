@@ -78,6 +78,7 @@ type Stats struct {
 	DroppedSamples uint64    // samples of series that did not fit MaxSeries or MaxBytes
 	Unsupported    uint64    // exponential histograms and summaries, which the store does not keep
 	OutOfOrder     uint64    // snapshots not later than the one before, ignored
+	SetBack        uint64    // times that the clock was set back and the store began anew
 	EarlyBlocks    uint64    // blocks of 64 snapshots let go before their time because of MaxBytes
 }
 
@@ -130,7 +131,12 @@ func (s *Store) Append(at time.Time, rm *metricdata.ResourceMetrics) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.blocks); n > 0 {
-		if last := s.blocks[n-1]; now <= last.times[last.n-1] {
+		last := s.blocks[n-1]
+		newest := last.times[last.n-1]
+		switch {
+		case newest-now > int64(s.cfg.GapAfter):
+			s.beginAnew()
+		case now <= newest:
 			s.stats.OutOfOrder++
 			return
 		}
@@ -197,6 +203,13 @@ func (s *Store) stamp(slot uint64, now int64) {
 	b := &s.blocks[len(s.blocks)-1]
 	b.times[b.n] = now
 	b.n++
+}
+
+// beginAnew forgets all samples and series.
+func (s *Store) beginAnew() {
+	s.blocks, s.spare, s.nextSlot, s.restarts = nil, nil, 0, nil
+	s.metrics, s.order, s.series, s.bytes = make(map[metricKey]*metric), nil, 0, 0
+	s.stats.SetBack++
 }
 
 // expire lets go of the blocks that lie wholly before Keep.

@@ -260,6 +260,31 @@ func TestOutOfOrderIsIgnored(t *testing.T) {
 	}
 }
 
+// A clock that is set back by an hour must not stop the page for an hour.
+func TestClockSetBack(t *testing.T) {
+	s := newStore(t, history.Config{GapAfter: 12 * time.Second})
+	for i := range 200 {
+		s.Append(at(5*i), snapshot(counter("c", point(int64(i))), gauge("g", point(float64(i)))))
+	}
+	for i := range 100 {
+		s.Append(at(5*i-3600), snapshot(counter("c", point(int64(200+i))), gauge("g", point(7.0))))
+	}
+	st := s.Stats()
+	if st.SetBack != 1 || st.OutOfOrder != 0 || st.Snapshots != 100 || !st.Oldest.Equal(at(-3600)) || !st.Newest.Equal(at(5*99-3600)) {
+		t.Errorf("%+v; want the 100 snapshots since the clock was set back", st)
+	}
+	fresh := newStore(t, history.Config{GapAfter: 12 * time.Second})
+	for i := range 100 {
+		fresh.Append(at(5*i-3600), snapshot(counter("c", point(int64(200+i))), gauge("g", point(7.0))))
+	}
+	if got, want := s.Query(history.Query{}), fresh.Query(history.Query{}); !cmp.Equal(got, want, cmpopts.EquateNaNs(), cmpopts.EquateComparable(attribute.Set{})) {
+		t.Errorf("answers differ from a fresh store's:\n%s", cmp.Diff(want, got, cmpopts.EquateNaNs(), cmpopts.EquateComparable(attribute.Set{})))
+	}
+	if f := fresh.Stats(); f.Bytes != st.Bytes || f.Series != st.Series {
+		t.Errorf("%d bytes and %d series, a fresh store has %d and %d", st.Bytes, st.Series, f.Bytes, f.Series)
+	}
+}
+
 func TestSeriesAreBounded(t *testing.T) {
 	s := newStore(t, history.Config{MaxSeries: 3})
 	var points []metricdata.DataPoint[int64]
