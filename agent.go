@@ -51,7 +51,8 @@ type Agent struct {
 
 	externalURL string // what links begin with; "" for where the page is
 
-	shutdown    sync.Once
+	shutdown    sync.Once     // begins it
+	ended       chan struct{} // closed when it has ended, with the error
 	shutdownErr error
 }
 
@@ -70,7 +71,7 @@ func Start(ctx context.Context, opts ...Option) (*Agent, error) {
 	if err := errors.Join(envErr, optErr, rulesErr); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	a := &Agent{config: c}
+	a := &Agent{config: c, ended: make(chan struct{})}
 	if s.disabled {
 		return a, nil
 	}
@@ -302,14 +303,29 @@ func (a *Agent) ForceFlush(ctx context.Context) error {
 
 // Shutdown exports the last numbers, sends the notifications that are queued, closes the admin server and ends every
 // goroutine of the agent. It is bounded by ctx, and by ten seconds where ctx has no deadline; the error says what could
-// not be finished or delivered. A line in the log tells what it waits for after a second. Calling it again returns the same answer and does nothing.
+// not be finished or delivered. A line in the log tells what it waits for after a second. Calling it again, or while it runs, waits
+// within its own ctx for the same answer and does nothing else.
 func (a *Agent) Shutdown(ctx context.Context) error {
-	a.shutdown.Do(func() {
-		ctx, cancel := bounded(ctx)
-		defer cancel()
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	first := false
+	a.shutdown.Do(func() { first = true })
+	if first {
 		a.shutdownErr = a.stop(ctx)
-	})
-	return a.shutdownErr
+		close(a.ended)
+		return a.shutdownErr
+	}
+	select {
+	case <-a.ended:
+		return a.shutdownErr
+	case <-ctx.Done():
+		select {
+		case <-a.ended: // both were ready
+			return a.shutdownErr
+		default:
+			return fmt.Errorf("agent: a shutdown that began before has not ended: %w", context.Cause(ctx))
+		}
+	}
 }
 
 func (a *Agent) stop(ctx context.Context) error {

@@ -270,6 +270,36 @@ func TestShutdownIsBoundedByItsContext(t *testing.T) {
 	close(release)
 }
 
+// Whoever else asks for a shutdown that is under way waits no longer than it wants to, and is then told what the first is.
+func TestShutdownTwiceAtOnce(t *testing.T) {
+	clearEnv(t)
+	exporting, release := make(chan struct{}), make(chan struct{})
+	failed := errors.New("not taken")
+	a := start(t, WithMetricExporter(&recorder{export: func(context.Context) error {
+		close(exporting)
+		<-release
+		return failed
+	}}))
+	first := make(chan error, 1)
+	go func() { first <- a.Shutdown(context.Background()) }()
+	<-exporting
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown while another runs = %v, want Canceled", err)
+	}
+	close(release)
+	if err := a.Shutdown(context.Background()); !errors.Is(err, failed) {
+		t.Errorf("second Shutdown = %v, want %v", err, failed)
+	}
+	if err := <-first; !errors.Is(err, failed) {
+		t.Errorf("first Shutdown = %v, want %v", err, failed)
+	}
+	if err := a.Shutdown(ctx); !errors.Is(err, failed) {
+		t.Errorf("Shutdown afterwards, within a context that has ended = %v, want %v", err, failed)
+	}
+}
+
 func TestExportErrorIsReturnedAndCounted(t *testing.T) {
 	clearEnv(t)
 	down := errors.New("collector is away")
