@@ -24,6 +24,8 @@ func (a *Agent) startAdmin() (*admin.Server, error) {
 		History:     a.history,
 		Alerts:      a.alerts,
 		Connections: otelnet.ConnectionsPage,
+		Connection:  otelnet.ConnectionByID,
+		Requests:    otelnet.WatchRequests,
 		Metrics:     a.metrics.scrape,
 		OnViewer:    a.ticker.setViewers,
 	}

@@ -37,7 +37,13 @@ type Config struct {
 	// Connections returns a page of the connection table and how many rows there are without its offset and limit, as
 	// [otelnet.ConnectionsPage] does. Nil means that there is no table.
 	Connections func(otelnet.Filter) ([]otelnet.ConnInfo, int)
-	Metrics     http.Handler // serves /metrics; nil means 404
+	// Connection returns the row of one connection and whether there is one, as [otelnet.ConnectionByID] does. Nil means that it is
+	// looked for among all of Connections, which costs the more the more there are.
+	Connection func(id uint64) (otelnet.ConnInfo, bool)
+	// Requests returns the last requests of a connection, as [otelnet.WatchRequests] does, which keeps them only for those that
+	// are asked for. Nil means that there are none.
+	Requests func(id uint64) (otelnet.RequestLog, error)
+	Metrics  http.Handler // serves /metrics; nil means 404
 	// Captures are what /api/captures and the pages of captures show, and who takes the CPU profiles of /debug/pprof/profile.
 	// Nil means that there are none.
 	Captures CaptureSource

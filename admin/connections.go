@@ -56,22 +56,38 @@ func (s *Server) connections(w http.ResponseWriter, r *http.Request) {
 
 // connection answers /api/connections/{id}.
 func (s *Server) connection(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
-	if err != nil {
-		badParameter(w, fmt.Errorf("id: %.40q is not the number of a connection", r.PathValue("id")))
+	id, ok := connectionID(w, r)
+	if !ok || !s.hasTable(w) {
 		return
 	}
-	if !s.hasTable(w) {
+	row, found := s.oneConnection(id)
+	if !found {
+		fail(w, http.StatusNotFound, "not_found", fmt.Sprintf("connection %d is not in the table: only the last that closed are kept", id))
 		return
+	}
+	respond(w, r, map[string]any{"connection": &row})
+}
+
+func (s *Server) oneConnection(id uint64) (row otelnet.ConnInfo, found bool) {
+	if s.cfg.Connection != nil {
+		return s.cfg.Connection(id)
 	}
 	rows, _ := s.cfg.Connections(otelnet.Filter{State: "all"})
 	for i := range rows {
 		if rows[i].ID == id {
-			respond(w, r, map[string]any{"connection": &rows[i]})
-			return
+			return rows[i], true
 		}
 	}
-	fail(w, http.StatusNotFound, "not_found", fmt.Sprintf("connection %d is not in the table: only the last that closed are kept", id))
+	return row, false
+}
+
+// connectionID reads the number in the path; where it is none, the answer is given.
+func connectionID(w http.ResponseWriter, r *http.Request) (id uint64, ok bool) {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+	if err != nil {
+		badParameter(w, fmt.Errorf("id: %.40q is not the number of a connection", r.PathValue("id")))
+	}
+	return id, err == nil
 }
 
 func (s *Server) hasTable(w http.ResponseWriter) bool {

@@ -17,6 +17,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/stream", s.stream)
 	mux.HandleFunc("GET /api/connections", s.connections)
 	mux.HandleFunc("GET /api/connections/{id}", s.connection)
+	mux.HandleFunc("GET /api/connections/{id}/requests", s.requests)
 	mux.HandleFunc("GET /api/routes", s.routeTable)
 	mux.HandleFunc("GET /report", s.writeReport)
 	mux.HandleFunc("GET /api/v1/alerts", s.promAlerts)

@@ -25,7 +25,8 @@ type clientCall struct {
 	mu    sync.Mutex      // guards the rest; hooks and bodies may be called from any goroutine
 	span  context.Context // of the request's own span, nil if there is none
 	conn  *ConnStats      // that carries the request, nil if it is none of ours
-	tries int             // connections that the request was given
+	watch *watchedCall    // nil if nobody watches the connection
+	tries int32           // connections that the request was given
 	over  bool
 }
 
@@ -109,6 +110,9 @@ func (c *clientCall) gotConn(info httptrace.GotConnInfo) {
 	if c.tries++; c.tries > 1 {
 		c.target.active.uses.resent.Add(1)
 	}
+	if c.conn != nil && c.conn.Watched() {
+		c.keep("resent")
+	}
 	c.leave(true)
 	if s != nil && s.acquire(info.Conn) {
 		c.conn = s
@@ -134,6 +138,9 @@ func (c *clientCall) headers(resp *http.Response, err error) {
 	ctx := c.span
 	if c.conn != nil {
 		c.conn.noteProtocol(c.key.major, c.key.minor)
+		if c.conn.Watched() {
+			c.watch = &watchedCall{firstByte: took}
+		}
 	}
 	c.mu.Unlock()
 	if ctx == nil {
@@ -145,29 +152,38 @@ func (c *clientCall) headers(resp *http.Response, err error) {
 
 	switch {
 	case err != nil || resp == nil:
-		c.end(c.key.err != errCanceled)
+		c.end(c.key.err != errCanceled, errNone)
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		// The connection is the caller's now, and stays in use until it is closed.
 		c.mu.Lock()
+		if c.watch != nil {
+			c.keep("")
+		}
 		c.conn = nil
 		c.mu.Unlock()
-		c.end(false)
+		c.end(false, errNone)
 	case resp.Body == nil || resp.Body == http.NoBody:
-		c.end(resp.StatusCode >= 500)
+		c.end(resp.StatusCode >= 500, errNone)
 	default:
+		if c.watch != nil {
+			resp.Body = &watchedBody{ReadCloser: resp.Body, n: &c.watch.read}
+		}
 		c.body = callBody{ReadCloser: resp.Body, call: c, ctx: ctx}
 		resp.Body = &c.body
 	}
 }
 
-// end is the end of the request. It reports whether this was the first call.
-func (c *clientCall) end(failed bool) bool {
+// end is the end of the request; body is what ended its response early. It reports whether this was the first call.
+func (c *clientCall) end(failed bool, body errorClass) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
 		return false
 	}
 	c.over = true
+	if c.watch != nil && c.conn != nil {
+		c.keep(c.errorType(body))
+	}
 	c.leave(failed)
 	c.target.active.methods[c.key.method].end()
 	return true
@@ -201,7 +217,7 @@ func (b *callBody) end(err error) {
 	if err != nil && err != io.EOF {
 		class = classifyHTTP(err)
 	}
-	if c.end(class != errNone && class != errCanceled || c.key.status >= 500) {
+	if c.end(class != errNone && class != errCanceled || c.key.status >= 500, class) {
 		set := c.target.bodies.get(bodyKey{method: c.key.method, err: class})
 		set.recordIn(b.ctx, c.t.scope.ins.clientResponseDuration, took)
 	}

@@ -30,7 +30,7 @@ func (s *ConnStats) afterRead(err error) {
 
 func (s *ConnStats) noteFirstByte() {
 	s.flags.And(^flagAwaits)
-	s.firstByte.Store(uint32(min(max(1, (sinceStart()-s.opened)/1000), math.MaxUint32)))
+	s.firstByte.Store(microseconds(sinceStart() - s.opened))
 }
 
 // noteEOF follows a read that found the end of the peer's data: after our own CloseRead, or after an error that another
@@ -85,3 +85,8 @@ func (s *ConnStats) noteDeadline(t time.Time) {
 
 // past asks the clock only if t does not say so itself: what wakes a call up mostly lies at the beginning of time.
 func past(t time.Time) bool { return t.Unix() < 1e9 || time.Until(t) <= 0 }
+
+// microseconds turns nanoseconds into what fits into 32 bits, at least 1, as 0 is for what has not happened.
+func microseconds(nanoseconds int64) uint32 {
+	return uint32(min(max(1, nanoseconds/1000), math.MaxUint32))
+}

@@ -27,6 +27,10 @@ func TestConnectionsRows(t *testing.T) {
 		if len(rows) != 1 {
 			t.Fatalf("got %d rows, want 1", len(rows))
 		}
+		one, ok := ConnectionByID(id)
+		if diff := cmp.Diff(rows[0], one, cmpopts.IgnoreFields(ConnInfo{}, "LastActive", "AgeSeconds", "IdleSeconds", "RTTSeconds", "ReceiveRate", "SendRate")); !ok || diff != "" {
+			t.Errorf("by its ID: found %v (-in the table +got):\n%s", ok, diff)
+		}
 		if diff := cmp.Diff(want, rows[0], cmpopts.IgnoreFields(ConnInfo{}, "Opened", "Closed", "LastActive",
 			"AgeSeconds", "IdleSeconds", "FirstByteSeconds", "RTTSeconds", "MinRTTSeconds", "ReceiveRate", "SendRate")); diff != "" {
 			t.Errorf("row (-want +got):\n%s", diff)
@@ -54,6 +58,9 @@ func TestConnectionsRows(t *testing.T) {
 	want.State, want.CloseReason = "closed", "local"
 	compareRow("closed", want)
 	compareRow("all", want)
+	if row, ok := ConnectionByID(1 << 62); ok {
+		t.Errorf("an unknown ID: got %+v", row)
+	}
 	if rows := Connections(Filter{Match: name}); len(rows) != 0 {
 		t.Errorf("open rows after close: got %v, want none", rows)
 	}

@@ -68,7 +68,7 @@ func (s *ConnStats) peerAddr() net.Addr {
 	return s.addrs.RemoteAddr()
 }
 
-// Flags of a connection. All but aborting, timedOut, awaits and strange are set once and stay.
+// Flags of a connection. All but aborting, timedOut, awaits, strange and watched are set once and stay.
 const (
 	flagClosed     uint32 = 1 << iota // Close was called
 	flagFinal                         // the last fold is done; calls that were still under way fold for themselves
@@ -83,6 +83,7 @@ const (
 	flagPacket                        // a packet socket, which is no connection
 	flagAwaits                        // accepted, and no byte has come yet
 	flagStrange                       // another package's, which may have to read before it knows its addresses
+	flagWatched                       // somebody asks for its requests
 )
 
 // flagsSlow are those for which a successful call has to leave its shortest path, flagsSlowRead those of a Read.

@@ -157,6 +157,9 @@ func (resp *response) end(inner *http.Request) {
 	if !resp.hijacked {
 		resp.active.end()
 	}
+	if resp.key.status == 0 {
+		resp.lookWatched()
+	}
 	resp.finishKey(thrown)
 	resp.record(took)
 	if thrown != nil {
@@ -195,6 +198,9 @@ func (resp *response) record(took float64) {
 	set := h.options.get(resp.key)
 	if resp.conn != nil {
 		resp.conn.served(&set.key.route, resp.key.failed())
+		if resp.watched {
+			resp.conn.KeepRequest(resp.info(took))
+		}
 	}
 	if resp.hijacked {
 		return
@@ -204,17 +210,27 @@ func (resp *response) record(took float64) {
 		set.recordIn(resp.ctx, ins.httpServerDuration, took)
 	}
 	if h.sizes {
-		read := resp.bodyRead.Load()
-		if announced := resp.request.ContentLength; announced >= 0 {
-			read = announced
-		}
-		written := resp.written
-		if resp.key.method == methodHead {
-			written = 0 // net/http drops it
-		}
+		read, _ := resp.requestBytes()
+		written := resp.responseBytes()
 		ins.httpServerRequestSize.Record(resp.ctx, read, set.record...)
 		ins.httpServerResponseSize.Record(resp.ctx, written, set.record...)
 	}
+}
+
+// requestBytes returns the size of the request's body, and whether it is known.
+func (resp *response) requestBytes() (n int64, known bool) {
+	if announced := resp.request.ContentLength; announced >= 0 {
+		return announced, true
+	}
+	return resp.bodyRead.Load(), resp.handler.sizes
+}
+
+// responseBytes returns the size of the response's body.
+func (resp *response) responseBytes() int64 {
+	if resp.key.method == methodHead {
+		return 0 // net/http drops it
+	}
+	return resp.written
 }
 
 // firstFlush records how long a streamed response took to begin. It does so at once: the stream may last for hours.

@@ -82,6 +82,19 @@ func eachOpen(f func(*ConnStats)) {
 	clear(chunk[:])
 }
 
+// openByID returns the open connection with this ID, nil if there is none.
+func openByID(id uint64) *ConnStats {
+	sh := shardOf(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, s := range sh.members {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
 // readers are kept for reuse: one is needed at each close and for each sweep.
 var readers = sync.Pool{New: func() any { return tcpinfo.NewReader() }}
 
@@ -104,6 +117,18 @@ func (r *closedRing) add(row *closedRow) {
 		r.next = (r.next + 1) % maxClosed
 	}
 	r.mu.Unlock()
+}
+
+// byID returns a copy of the row with this ID, if it is still there.
+func (r *closedRing) byID(id uint64) (closedRow, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.rows {
+		if r.rows[i].id == id {
+			return r.rows[i], true
+		}
+	}
+	return closedRow{}, false
 }
 
 // all returns a copy, in no order.

@@ -28,11 +28,13 @@ type response struct {
 	route   atomic.Pointer[string] // nil until something inside tells it
 	routing routing
 
-	written  int64 // bytes of the body
-	bodyRead atomic.Int64
-	flushed  bool
-	hijacked bool
-	returned bool // the handler did not panic
+	written   int64 // bytes of the body
+	bodyRead  atomic.Int64
+	flushed   bool
+	hijacked  bool
+	returned  bool   // the handler did not panic
+	watched   bool   // somebody watches the connection
+	firstByte uint32 // microseconds to the response's begin, at least 1; 0 unless watched
 }
 
 type responseKey struct{}
@@ -65,6 +67,9 @@ func (resp *response) WriteHeader(status int) {
 func (resp *response) sent(status int) {
 	if resp.key.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		resp.key.status = status
+		if resp.lookWatched() {
+			resp.firstByte = microseconds(sinceStart() - resp.start)
+		}
 	}
 }
 

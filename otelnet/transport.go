@@ -103,7 +103,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	returned := false
 	defer func() {
 		if !returned {
-			call.end(true) // it panicked; who recovers must not find a request that never ends
+			call.end(true, errNone) // it panicked; who recovers must not find a request that never ends
 		}
 	}()
 	resp, err := base.RoundTrip(sent)

@@ -114,7 +114,7 @@ func (h *handler) HandleRPC(ctx context.Context, event stats.RPCStats) {
 		}
 	case *stats.End:
 		if e.Client == h.client {
-			c.end(h.failed(e.Error), status.Code(e.Error))
+			c.end(h.failed(e.Error), e)
 		}
 	}
 }
@@ -128,15 +128,22 @@ func (c *call) begin(conn *otelnet.ConnStats) {
 	conn.BeginRequest(2, 0)
 }
 
-func (c *call) end(failed bool, code codes.Code) {
+func (c *call) end(failed bool, e *stats.End) {
 	if c.conn == nil {
 		return
 	}
-	method := c.method
+	method, code := c.method, status.Code(e.Error)
 	if code == codes.Unimplemented {
 		method = "" // a stranger may have made it up
 	}
 	c.conn.EndRequest(method, failed)
+	if c.conn.Watched() {
+		info := otelnet.RequestInfo{Start: e.BeginTime, Route: method, DurationSeconds: e.EndTime.Sub(e.BeginTime).Seconds()}
+		if failed {
+			info.ErrorType = code.String()
+		}
+		c.conn.KeepRequest(info)
+	}
 	c.conn = nil
 }
 

@@ -95,6 +95,13 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 	if err := conn.Invoke(ctx, "/made.Up/Method", &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{}); status.Code(err) != codes.Unimplemented {
 		t.Fatalf("an unknown method: got %v, want Unimplemented", err)
 	}
+	ids := make(map[string]uint64)
+	for _, name := range []string{front, back} { // from here on both are watched
+		ids[name] = row(t, name, func(otelnet.ConnInfo) bool { return true }).ID
+		if _, err := otelnet.WatchRequests(ids[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := client.List(ctx, &grpc_health_v1.HealthListRequest{}); status.Code(err) != codes.Internal {
 		t.Fatalf("a method that fails: got %v, want Internal", err)
 	}
@@ -105,6 +112,13 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 		got := row(t, name, func(r otelnet.ConnInfo) bool { return r.Requests == want.requests && r.Errors == want.errors })
 		if got.Route != last || got.Protocol != "HTTP/2.0" {
 			t.Errorf("%s: got route %q over %q, want %q over HTTP/2.0", name, got.Route, got.Protocol, last)
+		}
+		log := otelnet.RequestLog{}
+		for deadline := time.Now().Add(5 * time.Second); log.Total == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			log, err = otelnet.WatchRequests(ids[name])
+		}
+		if err != nil || log.Total != 1 || log.Requests[0].Route != last || log.Requests[0].ErrorType != "Internal" || log.Requests[0].DurationSeconds <= 0 {
+			t.Errorf("%s: got the calls %+v, %v; want the last one, which failed", name, log, err)
 		}
 	}
 
