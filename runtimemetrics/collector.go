@@ -7,6 +7,7 @@ import (
 	"runtime/metrics"
 	"sync"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
@@ -120,15 +121,18 @@ var (
 	started   = map[metric.MeterProvider]bool{}
 )
 
-// claim says false if p has a Collector already. Only pointers have an identity to tell: two noop providers are equal
-// values, and starting on both is no mistake.
+// unsetProvider is what the global provider is before anyone sets one. It then passes everything on to that.
+var unsetProvider = otel.GetMeterProvider()
+
+// claim says false if p has a Collector already, or has one through the global provider of before it was set. Only
+// pointers have an identity to tell: two noop providers are equal values, and starting on both is no mistake.
 func claim(p metric.MeterProvider) bool {
 	if reflect.TypeOf(p).Kind() != reflect.Pointer {
 		return true
 	}
 	startedMu.Lock()
 	defer startedMu.Unlock()
-	if started[p] {
+	if started[p] || started[unsetProvider] && p == otel.GetMeterProvider() {
 		return false
 	}
 	started[p] = true

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/embedded"
@@ -272,6 +273,28 @@ func TestSecondStartIsRefused(t *testing.T) {
 	}
 	startTest(t, WithMeterProvider(noop.NewMeterProvider()))
 	startTest(t, WithMeterProvider(noop.NewMeterProvider()))
+}
+
+// Who started before the global provider was set reports to that one too.
+func TestSecondStartThroughTheGlobalProvider(t *testing.T) {
+	if otel.GetMeterProvider() != unsetProvider {
+		t.Skip("the global provider can be set for the first time once in a process")
+	}
+	first := startTest(t)
+	reader, provider := newReader(t)
+	otel.SetMeterProvider(provider)
+	for name, opts := range map[string][]Option{"global": nil, "named": {WithMeterProvider(provider)}} {
+		if _, err := Start(opts...); !errors.Is(err, ErrStarted) {
+			t.Errorf("%s: second Start: got %v, want ErrStarted", name, err)
+		}
+	}
+	if got := mustValue(t, collect(t, reader), "go.processor.limit"); got != float64(runtime.GOMAXPROCS(0)) {
+		t.Errorf("go.processor.limit: got %v, want %d", got, runtime.GOMAXPROCS(0))
+	}
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	startTest(t)
 }
 
 var errBroken = errors.New("broken meter")
