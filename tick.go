@@ -28,6 +28,7 @@ type ticker struct {
 	stopped sync.WaitGroup
 
 	// Only the running tick touches these.
+	last     time.Time                  // that of the tick before
 	rm       metricdata.ResourceMetrics // reused
 	reported map[string]string          // the last error of each part, so that one cause is told once
 }
@@ -125,9 +126,21 @@ func (t *ticker) tick(at time.Time) {
 	if ctx.Err() != nil || errors.Is(err, sdkmetric.ErrReaderShutdown) {
 		snapshot = nil // if only one callback failed, what the others gave is still good
 	}
+	at = t.timeOf(at)
 	for _, c := range t.consumers {
 		t.report(c.name, c.take(ctx, at, snapshot))
 	}
+}
+
+// timeOf is the time of what has just been collected for the tick that was due at due. That is due, for even steps. But a tick that
+// waited for the one before, for a processor or for a slow callback has counts of now: with an earlier time, all that they rose by
+// would count for too short a stretch, as a rate that there never was.
+func (t *ticker) timeOf(due time.Time) time.Time {
+	if now := time.Now(); now.Sub(due) > t.period()/10 || !due.After(t.last) {
+		due = now
+	}
+	t.last = due
+	return due
 }
 
 // report tells OpenTelemetry's error handler of an error, once until it changes or goes away.

@@ -71,7 +71,7 @@ func TestTickerFollowsViewers(t *testing.T) {
 	})
 }
 
-// A slow collection skips ticks; it does not make them up in a burst.
+// A slow collection skips ticks; it does not make them up in a burst. Counts that were collected late have the time at which they were.
 func TestTickerSkipsMissedTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		collections := 0
@@ -89,8 +89,40 @@ func TestTickerSkipsMissedTicks(t *testing.T) {
 			t.Error(err)
 		}
 		// The tick of second 1 ends past its time limit and has no snapshot; that of second 2 waits for it; 3 and 4 are gone.
-		if diff := cmp.Diff(seconds(0, 2, 5, 6, 7), got); diff != "" {
+		want := seconds(0, 0, 5, 6, 7)
+		want[1] = 4500 * time.Millisecond
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("ticks (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Collections that are slow now and then, as callbacks and busy machines make them: each snapshot's time is after that of the one before, and
+// within a tenth of a tick of the time at which it was taken.
+func TestTickerTellsWhenItCollected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var collected []time.Duration
+		start := time.Now()
+		takes := []time.Duration{0, 50, 700, 90, 0, 950, 60, 0, 120, 0}
+		tk, times := newTestTicker(time.Second, source{func() error {
+			time.Sleep(takes[len(collected)%len(takes)] * time.Millisecond)
+			collected = append(collected, time.Since(start))
+			return nil
+		}})
+		tk.start()
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		got := times()
+		if err := tk.stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if len(got) < 30 {
+			t.Errorf("%d snapshots in 30 s, want one each second", len(got))
+		}
+		for i, at := range got {
+			if late := collected[i] - at; late < 0 || late > 100*time.Millisecond || i > 0 && at <= got[i-1] {
+				t.Errorf("snapshot %d was collected at %v and has the time %v, after %v", i, collected[i], at, got[max(0, i-1)])
+			}
 		}
 	})
 }
