@@ -353,8 +353,9 @@ func TestCloseSendsWhatItCan(t *testing.T) {
 			t.Fatalf("%d requests are left for the next process, want 10", n)
 		}
 		r.is(nil)
-		if err := s.export(t.Context(), "20", r); err != nil {
-			wantQueued(t, err, 11)
+		var queued *QueuedError // of 11, or of fewer if the sender was quick
+		if err := s.export(t.Context(), "20", r); err != nil && (!errors.As(err, &queued) || queued.Requests > 11) {
+			t.Errorf("err = %v, want up to 11 requests kept", err)
 		}
 		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
