@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// startSenders makes the notifiers of a Config and starts their goroutines.
+// startSenders makes the notifiers of a Config and starts their goroutines. The caller holds p.mu.
 func (p *Processor) startSenders(list []Notify) []*sender {
 	client := p.base.HTTPClient
 	if client == nil {
@@ -21,8 +21,6 @@ func (p *Processor) startSenders(list []Notify) []*sender {
 	}
 	var senders []*sender
 	counter := p.meters.notifications
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	start := func(s *sender) {
 		senders = append(senders, s)
 		p.running.Add(1)

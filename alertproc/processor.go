@@ -79,6 +79,8 @@ func New(cfg Config) (*Processor, error) {
 		p.file = startStateFile(cfg.StateFile)
 	}
 	p.delivering, p.giveUp = context.WithCancel(context.Background())
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.senders = p.startSenders(cfg.Notify)
 	return p, nil
 }

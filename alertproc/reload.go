@@ -14,7 +14,7 @@ import (
 //
 // Alerts go on in the rule that has the same group, name, static labels and By, with their times; windows go on too
 // if the rule measures the same. What was counted before counts for new rules on metrics that were read already.
-// Firing alerts of rules that are gone resolve, at the time of the last evaluation.
+// Firing alerts of rules that are gone resolve, at the time of the last evaluation, or now if there was none yet.
 func (p *Processor) Reload(cfg Config) error {
 	if err := verify(cfg); err != nil {
 		return err
@@ -40,13 +40,20 @@ func (p *Processor) reload(cfg Config) ([]Transition, error) {
 		if was != nil && was.every == g.every {
 			g.slot, g.last = was.slot, was.last
 		}
+		if was != nil {
+			g.saved = was.saved
+		}
 		for _, r := range g.rules {
 			if was != nil {
 				r.takeOver(was.rule(r))
 			}
 		}
 	}
-	changes := old.abandon(next, p.last)
+	at := p.last
+	if !p.begun { // only what was restored can be active yet
+		at = time.Now()
+	}
+	changes := old.abandon(next, at)
 	p.mu.Unlock()
 
 	// Joining series to instances may make new ones, which takes the state lock for each.
@@ -57,13 +64,13 @@ func (p *Processor) reload(cfg Config) ([]Transition, error) {
 	}
 
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.engine, p.current = next, next
 	// The old notifiers hear of what the reload ended, then no more.
-	senders := p.senders
-	for _, s := range senders {
+	for _, s := range p.senders {
 		switch {
 		case s.delay != nil:
-			s.hold(old, p.last, changes, true)
+			s.hold(old, at, changes, true)
 		case s.resend == 0:
 			s.tell(changes)
 		default:
@@ -71,11 +78,10 @@ func (p *Processor) reload(cfg Config) ([]Transition, error) {
 		}
 		s.close()
 	}
-	p.mu.Unlock()
-	started := p.startSenders(cfg.Notify)
-	p.mu.Lock()
-	p.senders = started
-	p.mu.Unlock()
+	p.senders = nil
+	if !p.down.Load() { // Shutdown may have come meanwhile, and waits for no further ones
+		p.senders = p.startSenders(cfg.Notify)
+	}
 	return changes, nil
 }
 

@@ -290,3 +290,49 @@ func hangingFunc(entered, hang chan struct{}) func(context.Context, *metricdata.
 		return nil, nil
 	}
 }
+
+// A service that reads its rules again before its first tick loses nothing of what was restored.
+func TestReloadBeforeTheFirstEvaluation(t *testing.T) {
+	p := newProcess(t, Rule{Metric: "m", Warn: Above(10), For: 20 * time.Second})
+	p.at(0, gauge(values{"": 20}))
+	p.at(10, gauge(values{"": 20}))
+	p.restart()
+	if err := p.p.Reload(p.cfg); err != nil {
+		t.Fatal(err)
+	}
+	p.at(100, gauge(values{"": 20})) // 90 s down, which do not count
+	p.want("p")
+	p.at(110, gauge(values{"": 20}))
+	p.want("w")
+	p.restart()
+	if err := p.p.Reload(Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.changes) != 1 || p.changes[0].To != StateInactive || time.Since(p.changes[0].Alert.ResolvedAt) > time.Minute {
+		t.Errorf("got %+v, want the alert of the removed rule resolved just now", p.changes)
+	}
+}
+
+// Whatever a reload and a shutdown do to each other, both end, and no goroutine is left, which TestMain checks.
+func TestReloadWhileShuttingDown(t *testing.T) {
+	to := NotifierFunc(func(context.Context, []Transition) error { return nil })
+	cfg := oneRule(Rule{Metric: "m", Warn: Above(10)})
+	cfg.MeterProvider, cfg.Notify = noop.NewMeterProvider(), []Notify{{Notifier: to}, {Notifier: to}}
+	for range 200 {
+		p, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		both.Go(func() {
+			for p.Reload(cfg) == nil {
+			}
+		})
+		both.Go(func() {
+			if err := p.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Wait()
+	}
+}
