@@ -1,8 +1,11 @@
 package alertproc
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"text/template"
+	"text/template/parse"
 )
 
 // TextData is what label and annotation templates see as the dot.
@@ -35,7 +38,61 @@ func parseText(name, s string) (text, error) {
 	if err != nil {
 		return text{}, templateError{err}
 	}
+	for _, part := range t.Templates() {
+		if part.Tree != nil {
+			countTurns(part.Root)
+		}
+	}
 	return text{name: name, template: t}, nil
+}
+
+// countTurns puts an empty text at the beginning of every loop and of the list itself, so that each turn and each call is
+// a write, which boundedText counts. Package template has no other way to stop one that is running.
+func countTurns(list *parse.ListNode) {
+	if list == nil {
+		return
+	}
+	for _, n := range list.Nodes {
+		switch n := n.(type) {
+		case *parse.RangeNode:
+			countTurns(n.List)
+			countTurns(n.ElseList)
+		case *parse.IfNode:
+			countTurns(n.List)
+			countTurns(n.ElseList)
+		case *parse.WithNode:
+			countTurns(n.List)
+			countTurns(n.ElseList)
+		}
+	}
+	list.Nodes = append([]parse.Node{&parse.TextNode{NodeType: parse.NodeText, Pos: list.Pos}}, list.Nodes...)
+}
+
+// What bounds an expanded text.
+const (
+	maxTextBytes  = 64 << 10
+	maxTextWrites = 10_000
+)
+
+var (
+	errTextLong   = fmt.Errorf("the text is longer than %d bytes", maxTextBytes)
+	errTextWrites = errors.New("it takes too many steps")
+)
+
+// boundedText fails a template that has no end in sight. Templates run within an evaluation.
+type boundedText struct {
+	text   strings.Builder
+	writes int
+}
+
+func (b *boundedText) Write(p []byte) (int, error) {
+	if b.writes++; b.writes > maxTextWrites {
+		return 0, errTextWrites
+	}
+	if b.text.Len()+len(p) > maxTextBytes {
+		return 0, errTextLong
+	}
+	return b.text.Write(p)
 }
 
 // expand returns the text for d. A mistake that only shows now becomes the text, so that the alert is told anyway.
@@ -43,11 +100,11 @@ func (t text) expand(d TextData) string {
 	if t.template == nil {
 		return t.constant
 	}
-	var b strings.Builder
+	var b boundedText
 	if err := t.template.Execute(&b, d); err != nil {
 		return "<error expanding template: " + templateError{err}.Error() + ">"
 	}
-	return b.String()
+	return b.text.String()
 }
 
 // templateError cuts the position that package template puts first: it counts the preamble too.

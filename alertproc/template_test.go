@@ -2,6 +2,7 @@ package alertproc
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -27,6 +28,32 @@ func TestTemplates(t *testing.T) {
 		}
 		if got := text.expand(data); got != want {
 			t.Errorf("%s\n got %s\nwant %s", in, got, want)
+		}
+	}
+}
+
+// A template runs inside an evaluation, so one without an end must not keep it.
+func TestTemplatesAreBounded(t *testing.T) {
+	const steps, long = "takes too many steps", "longer than 65536 bytes"
+	for in, want := range map[string]string{
+		`{{ range 1000000000 }}{{ end }}`:                                                                               steps,
+		`{{ range 1000000000 }}{{ if false }}x{{ end }}{{ end }}`:                                                       steps,
+		`{{ if true }}{{ range 99999 }}{{ range 99999 }}{{ end }}{{ end }}{{ end }}`:                                    steps,
+		`{{ define "a" }}{{ if .Alert }}{{ template "a" . }}{{ template "a" . }}{{ end }}{{ end }}{{ template "a" . }}`: steps,
+		`{{ range 1000000000 }}x{{ end }}`:                                                                              steps,
+		`{{ range 1000000000 }}0123456789 0123456789 0123456789{{ end }}`:                                               long,
+		`{{ printf "%100000d" 1 }}`:                                                                                     long,
+		`{{ index .Labels 1 2 3 }}`:                                                                                     "executing",
+		`{{ slice .Alert 5 9 }}`:                                                                                        "out of range",
+		`{{ range 3 }}{{ . }}{{ end }}{{ range 3 }}a{{ end }}`:                                                          "012aaa",
+	} {
+		text, err := parseText("x", in)
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		if got := text.expand(TextData{Alert: "A"}); !strings.Contains(got, want) || len(got) > maxTextBytes {
+			t.Errorf("%s\n got %.200s\nwant %s in it", in, got, want)
 		}
 	}
 }
