@@ -2,6 +2,7 @@ package alertproc
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -27,6 +28,11 @@ func newHistogramTotals(slots int, birth uint64) *histogramTotals {
 
 // addExplicit adds bucket counts. All series of an instance must have the same bounds, which are kept and must not change.
 func (h *histogramTotals) addExplicit(bounds []float64, counts []uint64) {
+	if len(counts) != len(bounds)+1 {
+		// An OTLP histogram may have only its count and sum.
+		h.err = fmt.Errorf("a histogram has %d buckets for %d bounds, which says nothing of how its observations lie", len(counts), len(bounds))
+		return
+	}
 	if h.counts == nil {
 		h.bounds = bounds
 		h.layout = h.bounds // made an interface once, and not at each evaluation

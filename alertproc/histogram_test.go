@@ -81,6 +81,37 @@ func TestDifferentBoundsAreAnError(t *testing.T) {
 	}
 }
 
+// What a producer hands over, or a recording holds, may be no histogram at all. That is that rule's error and nothing else's.
+func TestMalformedHistograms(t *testing.T) {
+	for _, tc := range []struct {
+		bounds []float64
+		counts []uint64
+		bad    bool
+	}{
+		{nil, nil, true},
+		{testBounds, nil, true},
+		{testBounds, []uint64{9, 9}, true},
+		{[]float64{1}, []uint64{9, 9, 9, 9}, true},
+		{nil, []uint64{9}, false}, // one bucket of everything: no quantile, and no mistake
+	} {
+		cfg := windowed(Quantile, 0.5, time.Minute)
+		cfg.Groups[0].Rules = append(cfg.Groups[0].Rules, Rule{Alert: "G", Metric: "gauge", Warn: Above(1)})
+		sc := newScene(t, cfg)
+		point := metricdata.HistogramDataPoint[float64]{Bounds: tc.bounds, BucketCounts: tc.counts, Count: 9, Sum: 9}
+		m := metricdata.Metrics{Name: "m", Data: metricdata.Histogram[float64]{
+			Temporality: metricdata.CumulativeTemporality, DataPoints: []metricdata.HistogramDataPoint[float64]{point},
+		}}
+		sc.at(0)
+		err := sc.try(10, m, named("gauge", gauge(values{"": 2})))
+		if bad := err != nil && strings.Contains(err.Error(), "buckets for"); bad != tc.bad || !bad && err != nil {
+			t.Errorf("%d counts for %d bounds: error %v", len(tc.counts), len(tc.bounds), err)
+		}
+		if a := sc.p.Alerts(); len(a) != 1 || a[0].Rule != "G" {
+			t.Errorf("%d counts for %d bounds: got %+v, want the other rule's alert", len(tc.counts), len(tc.bounds), a)
+		}
+	}
+}
+
 // The SDK records, a ManualReader collects, and the sorted values themselves are the judge.
 func TestExponentialAgainstExactQuantiles(t *testing.T) {
 	reader := sdk.NewManualReader()

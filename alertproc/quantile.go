@@ -19,7 +19,7 @@ func (e explicit) limits(i int) (low, high float64) {
 	low, high = math.Inf(-1), math.Inf(1)
 	if i > 0 {
 		low = e[i-1]
-	} else if e[0] > 0 {
+	} else if len(e) > 0 && e[0] > 0 {
 		low = 0
 	}
 	if i < len(e) {
@@ -55,7 +55,8 @@ func (e explicit) above(i int, v float64) float64 {
 }
 
 // quantile returns the value below which the share q of the observations lies, by the arithmetic of Prometheus'
-// histogram_quantile: on classic buckets for explicit ones, on native histograms for exponential ones. total is the sum of counts; with 0, or q not a number, the result is NaN.
+// histogram_quantile: on classic buckets for explicit ones, on native histograms for exponential ones. total is the sum of
+// counts; with 0, or q not a number, the result is NaN.
 func quantile(q float64, layout buckets, counts []uint64, total uint64) float64 {
 	switch {
 	case math.IsNaN(q) || total == 0:
