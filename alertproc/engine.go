@@ -236,13 +236,20 @@ func (e *engine) sweep(at time.Time, now int64) {
 	}
 }
 
+// quiet tells whether deltas without a series any more have left nothing in the window. To such an instance, for which
+// missing means 0, nothing is ever absent. Error budgets go further back than a window.
+func (inst *instance) quiet() bool {
+	r := inst.rule
+	return (inst.parts[partMain].delta || inst.parts[partTotal].delta) && inst.read.count == 0 && r.Burn == nil && r.NoData != NoDataFire
+}
+
 // drop removes instances that no series feeds and that are inactive.
 func (r *rule) drop(at time.Time) {
 	kept := r.order[:0]
 	for _, inst := range r.order {
 		inst.state.forget(at)
 		state, _ := inst.state.shown()
-		gone := inst.series == 0 && inst.read.kind == readAbsent && at.Sub(inst.state.absentSince) >= resolvedRetention ||
+		gone := inst.series == 0 && (inst.read.kind == readAbsent && at.Sub(inst.state.absentSince) >= resolvedRetention || inst.quiet()) ||
 			inst.key == keyNeverSeen && inst.read.kind == readFew
 		if gone && state == StateInactive && len(inst.state.resolved) == 0 {
 			delete(r.instances, inst.key)

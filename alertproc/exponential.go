@@ -60,6 +60,7 @@ func (r *expRange) at(index int32) uint64 {
 }
 
 func exponentials[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.ExponentialHistogramDataPoint[N], delta bool) {
+	st.delta = delta
 	for i := range points {
 		p := &points[i]
 		s, ok := e.find(in, st, &p.Attributes)

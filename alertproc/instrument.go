@@ -101,6 +101,7 @@ type stream struct {
 	scope       string
 	version     string
 	kind        kind
+	delta       bool // what its points are, as of the last snapshot
 	unit        string
 	description string
 	bounds      []float64 // of a histogram's first series; the others share them
@@ -219,7 +220,11 @@ func (in *instrument) join(st *stream, s *series, scratch labelTexts) labelTexts
 		}
 		if inst := sel.rule.instance(texts); inst != nil {
 			inst.series++
-			s.feeds = append(s.feeds, &inst.parts[sel.part])
+			a := &inst.parts[sel.part]
+			s.feeds = append(s.feeds, a)
+			if st.delta && st.kind.counts() && !s.fresh && a.tick == 0 {
+				a.tick, a.delta = s.seen, true // a rule of a reload: what is missing since then was 0
+			}
 		}
 	})
 	return texts
@@ -233,6 +238,7 @@ func (in *instrument) misfit(k kind) {
 }
 
 func numbers[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.DataPoint[N], delta bool) {
+	st.delta = delta
 	for i := range points {
 		p := &points[i]
 		s, ok := e.find(in, st, &p.Attributes)
@@ -288,6 +294,7 @@ func since[N int64 | float64](t *total, v N) (increase float64, below bool) {
 }
 
 func histograms[N int64 | float64](e *engine, in *instrument, st *stream, points []metricdata.HistogramDataPoint[N], delta bool) {
+	st.delta = delta
 	for i := range points {
 		p := &points[i]
 		s, ok := e.find(in, st, &p.Attributes)

@@ -100,6 +100,45 @@ func TestDeltaTemporality(t *testing.T) {
 	sc.wantValue(0)
 }
 
+// Missing means 0 also to a rule that a reload has changed, or an alert from before it would never end.
+func TestDeltaTemporalityOverAReload(t *testing.T) {
+	cfg := windowed(Increase, 0, 20*time.Second)
+	cfg.Groups[0].Rules[0].Warn = Above(2)
+	sc := newScene(t, cfg)
+	sc.at(0)
+	sc.at(10, deltaCounter(values{"": 3}))
+	sc.wantValue(3)
+	cfg.Groups[0].Rules[0].Value.Over = 30 * time.Second
+	if err := sc.p.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	sc.at(20)
+	sc.wantValue(3) // only the beginning of the new window
+	sc.at(30)
+	sc.wantIdle()
+}
+
+// Label sets that come and go do not use up the rule's instances.
+func TestDeltaInstancesAreForgotten(t *testing.T) {
+	cfg := windowed(Increase, 0, time.Minute)
+	cfg.Groups[0].Rules[0].Warn, cfg.Groups[0].Rules[0].By = Above(2), []string{"a"}
+	cfg.MaxInstances = 2
+	sc := newScene(t, cfg)
+	sc.at(0)
+	for i, name := range []string{"a=1", "a=2", "a=3", "a=4", "a=5"} {
+		begin := 10 + 3600*float64(i)
+		sc.at(begin, deltaCounter(values{name: 3}))
+		sc.wantValue(3)
+		for at := begin + 10; at < begin+3600; at += 10 {
+			sc.at(at)
+		}
+		sc.wantIdle()
+	}
+	if n := sc.status().Skipped; n != 0 {
+		t.Errorf("%d label sets were not evaluated", n)
+	}
+}
+
 // With a coarser step a window of a day fits into the ring, at an error below a step's share.
 func TestLongWindow(t *testing.T) {
 	cfg := windowed(Rate, 0, 24*time.Hour)
