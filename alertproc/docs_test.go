@@ -52,6 +52,83 @@ func TestPackageCommentListsTheMetrics(t *testing.T) {
 	}
 }
 
+// codeBlocks returns the indented blocks of a document.
+func codeBlocks(text string) (blocks []string) {
+	inside := false
+	for line := range strings.Lines(text) {
+		code, ok := strings.CutPrefix(line, "    ")
+		switch {
+		case ok && !inside:
+			blocks = append(blocks, code)
+		case ok:
+			blocks[len(blocks)-1] += code
+		}
+		inside = ok
+	}
+	return blocks
+}
+
+// Every example before the cookbook is one that loads: whole files, lists of rules, and keys of a rule.
+func TestExamples(t *testing.T) {
+	data, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(data), "\n## Cookbook\n")
+	load := func(what, file string) {
+		t.Helper()
+		if _, err := Load(reference, strings.NewReader(file)); err != nil {
+			t.Errorf("%v\nof\n%s", err, what)
+		}
+	}
+	for _, block := range codeBlocks(text) {
+		switch {
+		case strings.HasPrefix(block, "groups:"), strings.HasPrefix(block, "notify:"):
+			load(block, block)
+		case strings.HasPrefix(block, "- "):
+			load(block, "groups:\n- name: g\n  rules:\n"+indented(block, "  "))
+		case strings.HasPrefix(block, "alertproc."):
+			if code := strings.ReplaceAll(block, "    ", "\t"); !strings.Contains(string(examples), strings.TrimSpace(indented(code, "\t"))) {
+				t.Errorf("example_test.go, which is compiled, lacks\n%s", block)
+			}
+		default:
+			for _, keys := range ruleParts(block) {
+				rule := "- alert: A\n" + indented(keys, "  ")
+				if !strings.Contains(keys, "ratio:") {
+					rule += "  metric: m\n"
+				}
+				if !strings.Contains(keys, "warn:") && !strings.Contains(keys, "crit:") {
+					rule += "  warn: {above: 0.5}\n"
+				}
+				load(block, "groups:\n- name: g\n  rules:\n"+indented(rule, "  "))
+			}
+		}
+	}
+}
+
+// ruleParts takes the keys of a block apart: each is an example of its own, but for those that need the one before.
+func ruleParts(block string) (parts []string) {
+	for line := range strings.Lines(block) {
+		if len(parts) == 0 || !strings.HasPrefix(line, " ") && !strings.HasPrefix(line, "over:") && !strings.HasPrefix(line, "after:") {
+			parts = append(parts, "")
+		}
+		parts[len(parts)-1] += line
+	}
+	return parts
+}
+
+func indented(text, by string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(by + line)
+	}
+	return b.String()
+}
+
 // Every recipe is a whole file that loads, and the rule it is about is in it.
 func TestCookbook(t *testing.T) {
 	data, err := os.ReadFile(reference)
@@ -60,18 +137,7 @@ func TestCookbook(t *testing.T) {
 	}
 	_, text, _ := strings.Cut(string(data), "\n## Cookbook\n")
 	text, _, _ = strings.Cut(text, "\n## ")
-	var recipes []string
-	inside := false
-	for line := range strings.Lines(text) {
-		code, ok := strings.CutPrefix(line, "    ")
-		switch {
-		case ok && !inside:
-			recipes = append(recipes, code)
-		case ok:
-			recipes[len(recipes)-1] += code
-		}
-		inside = ok
-	}
+	recipes := codeBlocks(text)
 	if len(recipes) != 8 {
 		t.Fatalf("found %d recipes, want 8", len(recipes))
 	}

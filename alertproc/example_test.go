@@ -1,6 +1,7 @@
 package alertproc_test
 
 import (
+	"container/list"
 	"context"
 	"fmt"
 	"strings"
@@ -72,4 +73,38 @@ func Example() {
 	// Output:
 	// Errors inactive to firing: value 0.25 above 0.1; 25% of requests fail
 	// Errors firing to firing: now warn: value 0.1, threshold 0.01; 10% of requests fail
+}
+
+// What no instrument records can be computed by the rule itself.
+func ExampleRule() {
+	var backlog list.List
+	rule := alertproc.Rule{
+		Alert: "Backlog",
+		Func: func(ctx context.Context, rm *metricdata.ResourceMetrics) ([]alertproc.Sample, error) {
+			return []alertproc.Sample{{Value: float64(backlog.Len())}}, nil
+		},
+		Warn: alertproc.Above(1000).WithClear(800),
+		For:  30 * time.Second,
+	}
+	p, err := alertproc.New(alertproc.Config{Groups: []alertproc.Group{{Name: "queue", Every: 10 * time.Second, Rules: []alertproc.Rule{rule}}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	defer p.Shutdown(ctx)
+	p.Subscribe(func(t alertproc.Transition) { fmt.Printf("%s %s to %s: %s\n", t.Alert.Rule, t.From, t.To, t.Reason) })
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for range 6 {
+		for range 500 {
+			backlog.PushBack("order")
+		}
+		if err := p.Evaluate(ctx, at, &metricdata.ResourceMetrics{}); err != nil {
+			fmt.Println(err)
+		}
+		at = at.Add(10 * time.Second)
+	}
+	// Output:
+	// Backlog inactive to pending: value 1500 above 1000
+	// Backlog pending to firing: value 3000 above 1000 for 30s
 }

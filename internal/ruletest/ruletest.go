@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,14 +89,28 @@ func (tc *testCase) run(cfg alertproc.Config) (errs []error) {
 	}
 	steps := 0
 	for i, s := range tc.Series {
+		if s == nil {
+			return []error{fmt.Errorf("series %d is empty", i+1)}
+		}
 		if err := s.parse(); err != nil {
 			return []error{fmt.Errorf("series %d (%s): %w", i+1, s.Metric, err)}
 		}
+		for j, other := range tc.Series[:i] {
+			if s.Metric == other.Metric && maps.Equal(s.Attributes, other.Attributes) {
+				return []error{fmt.Errorf("series %d (%s) is the same as series %d", i+1, s.Metric, j+1)}
+			}
+		}
 		steps = max(steps, len(s.points))
+	}
+	if len(tc.Expect) == 0 {
+		return []error{errors.New("it expects nothing")}
 	}
 	for _, e := range tc.Expect {
 		if !hasRule(cfg, e.Alert) {
 			return []error{fmt.Errorf("there is no rule %q", e.Alert)}
+		}
+		if len(strings.Fields(e.States)) == 0 {
+			return []error{fmt.Errorf("%s: no states are expected", e.Alert)}
 		}
 		for _, word := range strings.Fields(e.States) {
 			if !stateWords[word] {
