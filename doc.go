@@ -27,6 +27,6 @@
 //
 // # Cost
 //
-// A tick over 500 series takes well under a millisecond. The agent starts one goroutine for the tick, one for each
+// A tick over 500 series takes about a millisecond of processor time, every five seconds. The agent starts one goroutine for the tick, one for each
 // notifier, those of the exporters, and those of the page's HTTP server when that is on.
 package agent

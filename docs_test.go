@@ -89,6 +89,28 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestArchitectureNamesEveryFolder keeps its list of rooms complete.
+func TestArchitectureNamesEveryFolder(t *testing.T) {
+	doc := read(t, "docs/architecture.md")
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.Dir}}", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := strings.Fields(string(out))
+	modules, err := filepath.Glob("*/go.mod")
+	if err != nil || len(modules) == 0 {
+		t.Fatalf("modules of their own: %q, %v", modules, err)
+	}
+	for _, m := range modules {
+		dirs = append(dirs, filepath.Dir(m))
+	}
+	for _, dir := range dirs[1:] { // but for the root
+		if name := filepath.Base(dir); !regexp.MustCompile(`\b` + name + `\b`).MatchString(doc) {
+			t.Errorf("docs/architecture.md does not name %s", dir)
+		}
+	}
+}
+
 // anchors are what GitHub makes of a document's headings.
 func anchors(doc string) (names []string) {
 	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(doc, -1) {

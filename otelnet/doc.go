@@ -75,10 +75,11 @@
 //
 // # Cost
 //
-// Read and Write cost a few nanoseconds more and allocate nothing. A connection takes 256 bytes, and a system call
-// or two of half a microsecond when it opens, closes and is collected. A request that is served
-// and not traced costs about a microsecond and one allocation, or three where [Routes] is in use and its connection is not
-// an instrumented HTTP/1 one. A request that is sent costs about the same, and four allocations.
+// Read and Write cost a few nanoseconds more, on Linux nothing, and allocate nothing. A connection takes 256 bytes, and a system call
+// or two of half a microsecond when it opens, closes and is collected. A request that is served and not traced costs about
+// a microsecond, half of that where the MeterProvider is that of package agent, and one allocation, or two where something further in
+// finds it by its context, as [Routes] does, and its connection is not an instrumented HTTP/1 one. A request that is sent costs about
+// the same, and three allocations.
 package otelnet
 
 // ScopeName is the instrumentation scope of every instrument this package creates.
