@@ -24,8 +24,9 @@ func isData(path string) bool {
 
 // guard stands before every handler: it checks where a request comes from and bounds what it may cost.
 func (s *Server) guard(next http.Handler) http.Handler {
-	origin := http.NewCrossOriginProtection()
-	next = origin.Handler(next)
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuseOtherSite(w) }))
+	next = protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer recoverTo(w)
 		h := w.Header()
@@ -45,7 +46,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if !fetchAllowed(r) {
-			fail(w, http.StatusForbidden, "forbidden", "refused: a page of another site asked for this")
+			refuseOtherSite(w)
 			return
 		}
 		if r.URL.Path != "/healthz" && r.URL.Path != "/login" && !s.authorized(w, r) {
@@ -98,6 +99,10 @@ func (s *Server) hostAllowed(r *http.Request) bool {
 	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 	return isLoopback(host) || strings.HasSuffix(host, ".localhost") ||
 		slices.ContainsFunc(s.cfg.AllowedHosts, func(a string) bool { return host != "" && strings.EqualFold(a, host) })
+}
+
+func refuseOtherSite(w http.ResponseWriter) {
+	fail(w, http.StatusForbidden, "forbidden", "refused: a page of another site asked for this")
 }
 
 // fetchAllowed keeps other sites from making the browser ask here, an <img> on a foreign page that starts a CPU profile for one.

@@ -31,7 +31,8 @@ func TestPathsAnswerWithGuardedHeaders(t *testing.T) {
 		{"/debug/pprof/", "text/plain; charset=utf-8", 200},
 		{"/debug/pprof/goroutine", "application/octet-stream", 200},
 		{"/metrics", "text/plain; charset=utf-8", 200},
-		{"/nothing", "text/plain; charset=utf-8", 404},
+		{"/nothing", "application/json", 404},
+		{"/api/nothing/at/all", "application/json", 404},
 	} {
 		res := get(t, s, tc.path)
 		if res.StatusCode != tc.code || res.Header.Get("Content-Type") != tc.kind {
@@ -154,6 +155,9 @@ func TestOtherSitesMayOnlyLink(t *testing.T) {
 		})
 		if res.StatusCode != tc.want {
 			t.Errorf("%+v: got %d", tc, res.StatusCode)
+		}
+		if tc.want == 403 && !strings.Contains(res.failure(t), "another site") {
+			t.Errorf("%+v: %s does not say why", tc, res.body)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 )
@@ -27,5 +28,8 @@ func (s *Server) routes() http.Handler {
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /metrics", s.cfg.Metrics)
 	}
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { // with a method, so that others are told which are allowed
+		fail(w, http.StatusNotFound, "not_found", fmt.Sprintf("nothing is at %.100q; the page is at /, and docs/api.md lists the rest", r.URL.Path))
+	})
 	return mux
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxBytes      = 256 << 20 // of a trace, unpacked
+	maxBytes      = 128 << 20 // of a trace, unpacked; ten times what the flight recorder holds, unless it was told to hold more
 	maxGoroutines = 200_000   // alive at a time
 )
 
@@ -22,7 +22,7 @@ const (
 var ErrTooLarge = errors.New("too large to sum up")
 
 // Read reads a whole trace from r. When ctx ends before the trace does, the summary is of what was read until then, and
-// [Summary.Stopped] says so. A trace that is cut short, damaged or no trace is one error; one of more than 256 MB or 200,000
+// [Summary.Stopped] says so. A trace that is cut short, damaged or no trace is one error; one of more than 128 MB or 200,000
 // goroutines wraps [ErrTooLarge].
 func Read(ctx context.Context, r io.Reader) (sum *Summary, err error) {
 	var events int64
@@ -37,12 +37,14 @@ func Read(ctx context.Context, r io.Reader) (sum *Summary, err error) {
 	}()
 	limited := &io.LimitedReader{R: r, N: maxBytes + 1}
 	buffered := bufio.NewReaderSize(limited, 64<<10)
-	if err := checkHeader(buffered); err != nil {
+	minor, err := checkHeader(buffered)
+	if err != nil {
 		return nil, err
 	}
 	reader, err := trace.NewReader(buffered)
 	if err != nil {
-		return nil, fmt.Errorf("tracesum: not an execution trace: %w", err)
+		return nil, fmt.Errorf("tracesum: a trace of Go 1.%d, which the reader built into this program cannot read; go tool trace of that version can: %w",
+			minor, err)
 	}
 	s := newSummer()
 	for {
@@ -71,20 +73,20 @@ func Read(ctx context.Context, r io.Reader) (sum *Summary, err error) {
 	return s.summary(events), nil
 }
 
-// checkHeader refuses what is no trace of Go 1.22 or later. Older ones would be read whole into memory.
-func checkHeader(r *bufio.Reader) error {
+// checkHeader refuses what is no trace of Go 1.22 or later, and returns which version's it is. Older ones would be read whole into memory.
+func checkHeader(r *bufio.Reader) (version int, err error) {
 	head, err := r.Peek(16)
 	if err != nil {
-		return fmt.Errorf("tracesum: not an execution trace: %d bytes", len(head))
+		return 0, fmt.Errorf("tracesum: not an execution trace: %d bytes", len(head))
 	}
-	version, ok := strings.CutPrefix(string(head), "go 1.")
-	minor, _, rest := strings.Cut(version, " trace\x00\x00\x00")
+	after, ok := strings.CutPrefix(string(head), "go 1.")
+	minor, _, rest := strings.Cut(after, " trace\x00\x00\x00")
 	n, err := strconv.Atoi(minor)
 	if !ok || !rest || err != nil {
-		return fmt.Errorf("tracesum: not an execution trace: it begins with %.16q", head)
+		return 0, fmt.Errorf("tracesum: not an execution trace: it begins with %.16q", head)
 	}
 	if n < 22 {
-		return fmt.Errorf("tracesum: a trace of Go 1.%d; those of Go 1.22 and later can be read", n)
+		return 0, fmt.Errorf("tracesum: a trace of Go 1.%d; those of Go 1.22 and later can be read", n)
 	}
-	return nil
+	return n, nil
 }

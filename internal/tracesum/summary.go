@@ -5,7 +5,7 @@
 //
 // It reads the traces of runtime/trace and of its flight recorder, of Go 1.22 and later, with golang.org/x/exp/trace. A trace of
 // 1.5 million events takes about a second. Memory is that of one generation of the trace, about a second's worth of events, and of
-// the goroutines alive at a time; both are bounded.
+// the goroutines alive at a time: at the most events a second that a program can make, five times the trace's size. Both are bounded.
 //
 // A wait that began before the trace counts from the trace's first moment, and one that has not ended counts to its last. A goroutine
 // that never moved in the whole trace is not counted as waiting: it stands under [Summary.Still].
