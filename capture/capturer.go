@@ -42,7 +42,7 @@ type Capturer struct {
 
 // New opens the directory of cfg, takes over what earlier processes left there as far as the quotas allow, and starts
 // the flight recorder if that is asked for. The error joins what is wrong with cfg, or says why the directory can be
-// neither opened nor made. One that cannot be written to, and a flight recorder that is taken, are reported to
+// neither opened nor made. One that cannot be written to or is another process's, and a flight recorder that is taken, are reported to
 // otel.Handle: they may come right, and until then the manifests tell.
 func New(cfg Config) (*Capturer, error) {
 	if err := cfg.check(); err != nil {
@@ -68,8 +68,10 @@ func open(cfg Config, profile time.Duration) (*Capturer, error) {
 		dir.close()
 		return nil, err
 	}
-	if err := dir.probe(); err != nil {
-		otel.Handle(err)
+	for _, err := range []error{dir.probe(), dir.alone()} {
+		if err != nil {
+			otel.Handle(err)
+		}
 	}
 	if c.meters, err = newMeters(cfg.MeterProvider, c.size); err != nil {
 		dir.close()

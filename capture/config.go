@@ -33,7 +33,7 @@ const continuousTime = 10 * time.Second
 type Config struct {
 	// Dir is the directory to keep captures in. It is made with mode 0700 if it is not there. Each capture is a
 	// directory in it; whatever else lies there is left alone. Two processes should not share it, as each would hold
-	// the other's captures to its own quota.
+	// the other's captures to its own quota; the second one reports it to otel.Handle.
 	Dir string
 
 	// Connections returns a page of the connection table, as [otelnet.ConnectionsPage] does. Nil means that there is none.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
+	"go.opentelemetry.io/otel"
 
 	"github.com/otelnet/agent/otelnet"
 )
@@ -275,6 +276,32 @@ func TestWhatAKilledProcessLeaves(t *testing.T) {
 	// The cool-down goes on.
 	if m, err := c.Begin(Request{Reason: Alert, Alert: "A", Severity: "crit", Value: 2, Threshold: 1}); !errors.Is(err, ErrLimited) || m.ID != whole.ID {
 		t.Errorf("the alert again: got %q, error %v; want it to be cooling down", m.ID, err)
+	}
+}
+
+// Two processes in one directory would remove each other's captures. The second says so; the next one after it has the directory for itself.
+func TestADirectoryOfItsOwn(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	defer otel.SetErrorHandler(otel.GetErrorHandler())
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, err.Error())
+	}))
+	cfg := quick(t)
+	first := start(t, cfg)
+	second := start(t, cfg)
+	for _, c := range []*Capturer{first, second} {
+		if err := c.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	start(t, cfg)
+	mu.Lock()
+	defer mu.Unlock()
+	if len(told) != 1 || !strings.Contains(told[0], cfg.Dir) || !strings.Contains(told[0], "a directory of its own") {
+		t.Errorf("told: %q; want that of the second one alone", told)
 	}
 }
 

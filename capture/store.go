@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/otelnet/agent/internal/filelock"
 )
 
 // idForm is what the name of a capture looks like; nothing else in the directory is ours.
@@ -29,6 +31,7 @@ const temporary = ".tmp"
 type store struct {
 	dir     string
 	current atomic.Pointer[os.Root] // never nil
+	lock    *os.File                // says that a process keeps captures here; nil where that could not be said
 }
 
 // openStore opens dir, making it if needed.
@@ -55,7 +58,31 @@ func openRoot(dir string) (*os.Root, error) {
 
 func (s *store) root() *os.Root { return s.current.Load() }
 
-func (s *store) close() { _ = s.root().Close() } // a handle for reading and naming; nothing is lost with it
+func (s *store) close() {
+	if s.lock != nil {
+		_ = s.lock.Close() // that is all it is for
+	}
+	_ = s.root().Close() // a handle for reading and naming; nothing is lost with it
+}
+
+// alone says so if another process keeps its captures in the directory. Where that cannot be told, or nothing be written, it says nothing.
+func (s *store) alone() error {
+	f, err := s.root().OpenFile(".lock", os.O_RDONLY|os.O_CREATE, 0o600) // for writing it would keep the disk from being remounted read-only
+	if err != nil {
+		return nil
+	}
+	free, err := filelock.Try(f)
+	if err == nil && free {
+		s.lock = f
+		return nil
+	}
+	_ = f.Close()
+	if err != nil {
+		return nil
+	}
+	return fmt.Errorf("capture: another process keeps its captures in %s: each removes what the other has made to make room; give each a directory of its own",
+		s.dir)
+}
 
 // reopen makes the directory anew where somebody has removed it, as those do who clear /tmp. What was in it is gone.
 func (s *store) reopen() error {

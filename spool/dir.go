@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/otelnet/agent/internal/filelock"
 )
 
 // maxProcesses is how many may share a directory at a time.
@@ -61,7 +63,7 @@ func tryPlace(path string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	free, err := lock(f)
+	free, err := filelock.Try(f)
 	if err != nil || !free {
 		_ = f.Close()
 		if err != nil {

@@ -18,6 +18,8 @@ import (
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/otelnet/agent/internal/filelock"
 )
 
 // Defaults and limits of [FileConfig].
@@ -74,7 +76,7 @@ func OpenFile(c FileConfig) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	free, err := lock(guard)
+	free, err := filelock.Try(guard)
 	if err == nil && !free {
 		err = errors.New("another process writes it")
 	}

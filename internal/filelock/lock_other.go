@@ -1,6 +1,6 @@
 //go:build !windows && (!unix || solaris || illumos || aix)
 
-package spool
+package filelock
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"runtime"
 )
 
-func lock(*os.File) (bool, error) {
+// Try is not to be had here: the error wraps errors.ErrUnsupported.
+func Try(*os.File) (bool, error) {
 	return false, fmt.Errorf("lock a file on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

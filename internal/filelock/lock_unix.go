@@ -1,6 +1,6 @@
 //go:build unix && !solaris && !illumos && !aix
 
-package spool
+package filelock
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the file for this process until it is closed, which the kernel does for a process that dies. False: another has it.
-func lock(f *os.File) (bool, error) {
+// Try takes the file for this process until it is closed, which the kernel does for a process that dies. False: another has it.
+func Try(f *os.File) (bool, error) {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {

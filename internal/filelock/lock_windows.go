@@ -1,4 +1,4 @@
-package spool
+package filelock
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lock takes the file for this process until it is closed, which the system does for a process that dies. False: another has it.
-func lock(f *os.File) (bool, error) {
+// Try takes the file for this process until it is closed, which the system does for a process that dies. False: another has it.
+func Try(f *os.File) (bool, error) {
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
 		0, 1, 0, new(windows.Overlapped))
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
