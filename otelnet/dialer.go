@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // Dialer dials as a net.Dialer does, and counts every connection it makes, how long its parts took, and how it failed.
@@ -25,13 +26,18 @@ type Dialer struct {
 
 	dials    optionCache[dialKey]
 	connects optionCache[connectKey]
-	lookups  optionCache[errorClass]
+	lookups  optionCache[lookupKey]
 }
 
 type dialKey struct {
 	target target
 	kind   connKind
 	err    errorClass
+}
+
+type lookupKey struct {
+	name string
+	err  errorClass
 }
 
 type connectKey struct {
@@ -73,8 +79,8 @@ func newDialer(inner *net.Dialer, c config) *Dialer {
 	d.connects.build = func(k connectKey) []attribute.KeyValue {
 		return withErrorType(k.kind.appendNetworkType(d.attrs.ToSlice()), k.err.String())
 	}
-	d.lookups.build = func(class errorClass) []attribute.KeyValue {
-		return withErrorType(nil, class.String())
+	d.lookups.build = func(k lookupKey) []attribute.KeyValue {
+		return withErrorType([]attribute.KeyValue{semconv.DNSQuestionName(k.name)}, k.err.String())
 	}
 	return d
 }
@@ -90,11 +96,11 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if ctx == nil {
 		return d.inner.DialContext(ctx, network, address)
 	}
+	t := d.scope.admit(parseTarget(network, address), d.limit)
 	start := time.Now()
-	conn, err := d.inner.DialContext(d.traced(ctx), network, address)
+	conn, err := d.inner.DialContext(d.traced(ctx, t), network, address)
 	took := time.Since(start)
 
-	t := d.scope.admit(parseTarget(network, address), d.limit)
 	key := dialKey{target: t, err: classify(err)}
 	if err == nil {
 		key.kind = kindOf(conn.RemoteAddr())

@@ -135,9 +135,27 @@ func TestLookupIsRecorded(t *testing.T) {
 		t.Errorf("%s: got %d, want 1", metricDNSDuration, got)
 	}
 	for _, set := range m.attrSets(metricDNSDuration) {
-		if set.Len() != 0 {
-			t.Errorf("%s carries %v, want nothing", metricDNSDuration, set)
+		if name, _ := set.Value("dns.question.name"); set.Len() != 1 || name.AsString() != "localhost" {
+			t.Errorf("%s carries %v, want dns.question.name localhost alone", metricDNSDuration, set.ToSlice())
 		}
+	}
+}
+
+// Names over the limit share one, as targets do: what is dialled may come from a stranger.
+func TestLookupsAreCapped(t *testing.T) {
+	m := newMeter(t)
+	ln := listen(t, m.option())
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := newTestDialer(t, nil, m.option(), WithTargetLimit(0)).Dial("tcp", net.JoinHostPort("localhost", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if got := m.sum(metricDNSDuration, attribute.String("dns.question.name", other)); got != 1 {
+		t.Errorf("got %v, want dns.question.name %s", m.attrSets(metricDNSDuration), other)
 	}
 }
 

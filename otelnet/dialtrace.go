@@ -10,8 +10,9 @@ import (
 // dialTrace times the parts of one dial. Several addresses may be tried at once, and one that lost the race may end
 // after the dial has returned.
 type dialTrace struct {
-	d   *Dialer
-	ctx context.Context
+	d    *Dialer
+	ctx  context.Context
+	name string // that is looked up, or what stands for those over the limit
 
 	mu       sync.Mutex
 	lookup   time.Time
@@ -24,8 +25,8 @@ type connectStart struct {
 }
 
 // traced returns ctx with the hooks of a new trace; package net calls them without HTTP too.
-func (d *Dialer) traced(ctx context.Context) context.Context {
-	t := &dialTrace{d: d, ctx: ctx}
+func (d *Dialer) traced(ctx context.Context, to target) context.Context {
+	t := &dialTrace{d: d, ctx: ctx, name: to.host}
 	// A fresh struct for each dial: WithClientTrace writes the hooks of ctx's own trace into it.
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSStart:     t.dnsStart,
@@ -45,7 +46,7 @@ func (t *dialTrace) dnsDone(info httptrace.DNSDoneInfo) {
 	t.mu.Lock()
 	took := time.Since(t.lookup)
 	t.mu.Unlock()
-	set := t.d.lookups.get(classify(info.Err))
+	set := t.d.lookups.get(lookupKey{name: t.name, err: classify(info.Err)})
 	t.d.scope.ins.dnsDuration.Record(t.ctx, took.Seconds(), set.record...)
 }
 

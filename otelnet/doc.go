@@ -58,9 +58,9 @@
 // network.transport and network.type. Durations of connections add otelnet.close_reason, error.type and
 // tls.protocol.version where they are known. otelnet.connection.io carries network.io.direction (transmit, receive),
 // otelnet.side (server, client), and otelnet.listener or otelnet.target; so do the otelnet.tcp metrics, the direction
-// with the segments alone. Handshakes carry tls.protocol.version, tls.resumed and error.type. Every value comes from a
-// closed set: unknown methods and targets over the limit become "_OTHER"; no client address, Host header or raw path is
-// ever an attribute.
+// with the segments alone. Handshakes carry tls.protocol.version, tls.resumed and error.type, lookups dns.question.name and
+// error.type. Every value comes from a closed set: unknown methods and targets over the limit become "_OTHER"; no client
+// address, Host header or raw path is ever an attribute.
 //
 // # Bytes
 //

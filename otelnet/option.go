@@ -145,8 +145,8 @@ func WithAttributes(attrs ...attribute.KeyValue) Option {
 	})
 }
 
-// WithTargetLimit sets how many different targets (server.address and server.port) get attributes of their own;
-// those after them share "_OTHER". It must be at least 0; the default is [DefaultTargetLimit]. The targets of one
+// WithTargetLimit sets how many different targets (server.address and server.port, dns.question.name) get attributes of
+// their own; those after them share "_OTHER". It must be at least 0; the default is [DefaultTargetLimit]. The targets of one
 // MeterProvider are counted together.
 func WithTargetLimit(n int) ClientOption {
 	return optionFunc(func(c *config) {
