@@ -46,7 +46,9 @@ func capturer(t *testing.T, cfg capture.Config) *capture.Capturer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := c.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // the test's has ended
+		defer cancel()
+		if err := c.Shutdown(ctx); err != nil { // there is one flight recorder, and the next test wants it
 			t.Error(err)
 		}
 	})

@@ -1,6 +1,7 @@
 package alertproc
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
@@ -35,7 +36,9 @@ func newScene(t *testing.T, cfg Config) *scene {
 	s := &scene{t: t, p: p}
 	p.Subscribe(func(tr Transition) { s.changes = append(s.changes, tr) })
 	t.Cleanup(func() {
-		if err := p.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // the test's has ended
+		defer cancel()
+		if err := p.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 	})
