@@ -7,6 +7,7 @@ package compose
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,6 +49,8 @@ func TestComposeFile(t *testing.T) {
 	if out, err := compose(t.Context(), "up", "-d", "--build"); err != nil {
 		t.Fatalf("up: %v\n%s", err, out)
 	}
+	// The incident begins half a minute after the start and its alert is over within another, however long the other looks take.
+	alert := awaitAlert(t, &stack.Alertmanager{URL: "http://127.0.0.1:9093"}, "HighErrorRate")
 
 	t.Run("every container is healthy and stays up", func(t *testing.T) {
 		for service, health := range map[string]string{
@@ -125,20 +128,11 @@ func TestComposeFile(t *testing.T) {
 
 	var evidence string
 	t.Run("the incident's alert reaches Alertmanager", func(t *testing.T) {
-		alertmanager := &stack.Alertmanager{URL: "http://127.0.0.1:9093"}
-		stack.Until(t, 2*time.Minute, "an alert", func(ctx context.Context) error {
-			alerts, err := alertmanager.Alerts(ctx)
-			if err != nil {
-				return err
-			}
-			for _, a := range alerts {
-				if a.Labels["alertname"] == "HighErrorRate" {
-					evidence = a.Annotations["capture"]
-					return nil
-				}
-			}
-			return fmt.Errorf("no HighErrorRate among %v", alerts)
-		})
+		a, err := alert()
+		if err != nil {
+			t.Fatal(err)
+		}
+		evidence = a.Annotations["capture"]
 	})
 
 	t.Run("its evidence is there", func(t *testing.T) {
@@ -161,6 +155,37 @@ func TestComposeFile(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// awaitAlert watches for an alert from now on, for three minutes, and returns what waits for it.
+func awaitAlert(t *testing.T, am *stack.Alertmanager, name string) func() (stack.Alert, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	var found stack.Alert
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for last := error(nil); ; {
+			alerts, failed := am.Alerts(ctx)
+			for _, a := range alerts {
+				if a.Labels["alertname"] == name {
+					found = a
+					return
+				}
+			}
+			if ctx.Err() == nil {
+				last = errors.Join(failed, fmt.Errorf("no %s among %v", name, alerts))
+			}
+			select {
+			case <-ctx.Done():
+				err = last
+				return
+			case <-time.After(500 * time.Millisecond):
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return func() (stack.Alert, error) { <-done; return found, err }
 }
 
 // compose runs docker-compose on the repository's file and returns all it printed.
