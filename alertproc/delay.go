@@ -13,9 +13,9 @@ const DefaultMaxDelay = time.Hour
 // alert itself does not change: its state, the page, the metric and other places see it at once.
 //
 // When an alert begins to fire or goes from warn to crit, it is told after Up; when it goes back to warn or resolves,
-// after Down. What is told is how it stands then, with the time and the reason of its last change. If it has come back by then to what was told last, nothing is told. Each change while one waits makes both
-// delays of that alert longer by Multiplier, and the wait begins anew, but no change waits longer than Max in all. What
-// waits at a Reload or Shutdown is told at once; what waits when the process is killed, never.
+// after Down. What is told is how it stands then, with the time and the reason of its last change. If it has come back by
+// then to what was told last, nothing is told. Each change while one waits makes both delays of that alert longer by
+// Multiplier, and the wait begins anew, but no change waits longer than Max in all. What waits at a Reload or Shutdown is told at once; what waits when the process is killed, never.
 type Delay struct {
 	Up, Down   time.Duration // 0 means at once
 	Multiplier float64       // at least 1; 0 means 1
@@ -239,8 +239,8 @@ func (e *engine) refresh(h *held) time.Duration {
 		if r.Alert != h.as.Rule || h.told != h.now {
 			continue
 		}
-		for _, inst := range r.order {
-			if state, _ := inst.state.shown(); state == StateFiring && labelKey(inst.state.labels) == h.key {
+		if inst := r.withLabels(h.key); inst != nil {
+			if state, _ := inst.state.shown(); state == StateFiring {
 				h.as = r.alert(inst)
 			}
 		}

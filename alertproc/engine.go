@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -194,7 +195,11 @@ func (r *rule) protected(ctx context.Context, rm *metricdata.ResourceMetrics) (s
 func labelKey(labels map[string]string) string {
 	var b strings.Builder
 	for _, k := range sortedKeys(labels) {
-		fmt.Fprintf(&b, "%d:%s%d:%s", len(k), k, len(labels[k]), labels[k])
+		for _, text := range [...]string{k, labels[k]} {
+			b.WriteString(strconv.Itoa(len(text)))
+			b.WriteByte(':')
+			b.WriteString(text)
+		}
 	}
 	return b.String()
 }

@@ -1,7 +1,10 @@
 package alertproc
 
 import (
+	"strconv"
 	"testing"
+
+	"go.opentelemetry.io/otel/metric/noop"
 )
 
 func TestTooManyInstances(t *testing.T) {
@@ -40,5 +43,36 @@ func TestLimitOfOneRule(t *testing.T) {
 		if r := sc.p.Rules()[0].Rules[i]; len(r.Alerts) != want || r.Skipped != 4-want {
 			t.Errorf("rule %s: %d alerts and %d skipped, want %d and %d", r.Name, len(r.Alerts), r.Skipped, want, 4-want)
 		}
+	}
+}
+
+// When everything fails at once, each alert is looked at, and not each beside each other one.
+func BenchmarkAlertsAtOnce(b *testing.B) {
+	for _, count := range []int{1_000, 10_000} {
+		b.Run(strconv.Itoa(count), func(b *testing.B) {
+			all := values{}
+			for i := range count {
+				all["a="+strconv.Itoa(i)] = 20
+			}
+			bad := snapshot(gauge(all))
+			for b.Loop() {
+				b.StopTimer()
+				cfg := oneRule(Rule{Metric: "m", By: []string{"a"}, Warn: Above(10), MaxInstances: count})
+				cfg.MeterProvider = noop.NewMeterProvider()
+				p, err := New(cfg)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				if err := p.Evaluate(b.Context(), start, bad); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := p.Shutdown(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package alertproc
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -263,4 +264,26 @@ func FuzzLoad(f *testing.F) {
 		}
 		newEngine(cfg, new(sync.Mutex))
 	})
+}
+
+// Aliases let a small file ask for a lot: every list in it is bounded.
+func TestLoadBoundsWhatAliasesMultiply(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("groups:\n- name: g\n  rules:\n  - {alert: a0, metric: m, warn: {above: 1}, by: &by [" + strings.Repeat("a,", 100_000) + "a]}\n")
+	for i := range 9_000 {
+		fmt.Fprintf(&file, "  - {alert: a%d, metric: m, warn: {above: 1}, by: *by}\n", i+1)
+	}
+	_, err := Load("rules.yaml", strings.NewReader(file.String()))
+	if err == nil || !strings.Contains(err.Error(), "by has 100001 entries, want at most 100") {
+		t.Errorf("got error %.300v", err)
+	}
+}
+
+func TestLabelsOfTheRuleDoNotTellInstancesApart(t *testing.T) {
+	for _, name := range []string{"severity", "alertname"} {
+		problems := check(oneRule(Rule{Metric: "m", By: []string{name}, Warn: Above(1)}))
+		if len(problems) != 1 || !strings.Contains(problems[0].text, "the label "+name+" of an alert is set by the rule") {
+			t.Errorf("by %s: got %+v", name, problems)
+		}
+	}
 }

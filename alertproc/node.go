@@ -144,13 +144,24 @@ func (l *loader) text(k key) string {
 	return k.value.Value
 }
 
+// maxTexts bounds the lists and mappings of texts in a rule. By aliases ten thousand rules may name the same one.
+const maxTexts = 100
+
 func (l *loader) texts(k key) []string {
+	if n := len(k.value.Content); n > maxTexts {
+		l.fail(k.value, k.path, "%s has %d entries, want at most %d", k.name, n, maxTexts)
+		return nil
+	}
 	var all []string
 	l.list(k, func(k key) { all = append(all, l.text(k)) })
 	return all
 }
 
 func (l *loader) textMap(k key) map[string]string {
+	if n := len(k.value.Content) / 2; n > maxTexts {
+		l.fail(k.value, k.path, "%s has %d entries, want at most %d", k.name, n, maxTexts)
+		return nil
+	}
 	entries, ok := l.entries(k.value, k.path)
 	if !ok || len(entries) == 0 {
 		return nil

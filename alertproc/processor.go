@@ -214,6 +214,7 @@ func (p *Processor) apply(r *rule, at, begin time.Time, changes []Transition) []
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	r.active = nil
 	for _, inst := range r.order {
 		if t, changed := r.step(inst, at, elapsed); changed {
 			inst.state.remember(t)

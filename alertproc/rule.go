@@ -50,6 +50,7 @@ type rule struct {
 	order       []*instance // in the order they were first seen
 	labels      []text
 	annotations []text
+	active      map[string]*instance // by labelKey of the alert, see withLabels; nil until it is asked for
 	status      ruleHealth
 	observe     [2][]metric.ObserveOption // attributes of otelnet.alert.state, by level
 }

@@ -61,12 +61,13 @@ func (r *rule) step(inst *instance, at time.Time, elapsed time.Duration) (Transi
 		before = r.alert(&old)
 	}
 	if from == StateInactive {
-		s.labels = r.alertLabels(inst, toLevel)
-		if r.duplicate(inst) {
+		labels := r.alertLabels(inst, toLevel)
+		if !r.claim(inst, labels) {
+			r.failure = fmt.Errorf("two instances have the same labels %v; the second is not alerted", labels)
 			s.levels = [2]levelState{}
-			s.labels = nil
 			return Transition{}, false
 		}
+		s.labels = labels
 	}
 	t := Transition{At: at.Round(0), From: from, To: to, Reason: r.reason(inst, from, to, toLevel, at)}
 	if from == StateFiring {
@@ -361,15 +362,31 @@ func (r *rule) alertLabels(inst *instance, level int) map[string]string {
 	return labels
 }
 
-// duplicate tells whether another active instance of the rule has the same labels already. That one stays.
-func (r *rule) duplicate(inst *instance) bool {
-	for _, other := range r.order {
-		if other != inst && other.state.labels != nil && equalLabels(other.state.labels, inst.state.labels) {
-			r.failure = fmt.Errorf("two instances have the same labels %v; the second is not alerted", inst.state.labels)
-			return true
+// claim is false if another active instance of the rule has the same labels already. That one stays.
+func (r *rule) claim(inst *instance, labels map[string]string) bool {
+	key := labelKey(labels)
+	if r.withLabels(key) != nil {
+		return false
+	}
+	r.active[key] = inst
+	return true
+}
+
+// withLabels returns the active instance that has a labelKey, nil if none has. The index is made when it is first asked
+// for after an evaluation: with a thousand alerts at once, comparing each with each takes longer than all the rest.
+func (r *rule) withLabels(key string) *instance {
+	if r.active == nil {
+		r.active = map[string]*instance{}
+		for _, inst := range r.order {
+			if inst.state.labels != nil {
+				r.active[labelKey(inst.state.labels)] = inst
+			}
 		}
 	}
-	return false
+	if inst := r.active[key]; inst != nil && inst.state.labels != nil { // it may have ended since
+		return inst
+	}
+	return nil
 }
 
 func equalLabels(a, b map[string]string) bool {

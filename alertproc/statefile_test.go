@@ -336,3 +336,36 @@ func TestReloadWhileShuttingDown(t *testing.T) {
 		both.Wait()
 	}
 }
+
+// Wherever a write was cut off, the processor starts, and what was there is put aside.
+func TestStateFileCutAnywhere(t *testing.T) {
+	p := newProcess(t, Rule{Metric: "m", Warn: Above(10), By: []string{"a"}})
+	p.at(0, gauge(values{"a=1": 20, "a=2": 30}))
+	p.at(10, gauge(values{"a=1": 5, "a=2": 30}))
+	p.end()
+	whole, err := os.ReadFile(p.cfg.StateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handled(t)
+	for n := range len(whole) {
+		if err := os.WriteFile(p.cfg.StateFile, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.begin()
+		if a := p.p.Alerts(); len(a) != 0 {
+			t.Fatalf("%d of %d bytes gave %+v", n, len(whole), a)
+		}
+		p.end()
+		if aside, err := os.ReadFile(p.cfg.StateFile + ".corrupt"); err != nil || len(aside) != n {
+			t.Fatalf("%d of %d bytes: %d are put aside, error %v", n, len(whole), len(aside), err)
+		}
+	}
+	if err := os.WriteFile(p.cfg.StateFile, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.begin()
+	if a := p.p.Alerts(); len(a) != 1 {
+		t.Errorf("the whole file gave %+v, want one alert", a)
+	}
+}

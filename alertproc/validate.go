@@ -154,14 +154,17 @@ func (c *checker) source(path, name string, g Group, r Rule) {
 		c.fail(path, "%s has %s, want one of them", name, strings.Join(sources, " and "))
 		return
 	}
-	if r.MinCount < 0 || math.IsNaN(r.MinCount) {
+	if !(r.MinCount >= 0) || math.IsInf(r.MinCount, 0) {
 		c.fail(path+".min_count", "%s: min_count %g is not a count", name, r.MinCount)
 	}
 	for i, attr := range r.By {
 		at := fmt.Sprintf("%s.by[%d]", path, i)
-		if attr == "" {
+		switch {
+		case attr == "":
 			c.fail(at, "%s: by has an empty attribute name", name)
-		} else if slices.Contains(r.By[:i], attr) {
+		case attr == "alertname" || attr == "severity":
+			c.fail(at, "%s: the label %s of an alert is set by the rule, so by cannot tell its instances apart by an attribute of that name", name, attr)
+		case slices.Contains(r.By[:i], attr):
 			c.fail(at, "%s: by lists %q twice", name, attr)
 		}
 	}
@@ -188,7 +191,7 @@ func (c *checker) source(path, name string, g Group, r Rule) {
 		case r.Ratio.Over != 0:
 			c.fail(path+".over", "%s: burn has windows of its own; over has no meaning beside it", name)
 		}
-		if r.Ratio.MinTotal < 0 || math.IsNaN(r.Ratio.MinTotal) {
+		if !(r.Ratio.MinTotal >= 0) || math.IsInf(r.Ratio.MinTotal, 0) {
 			c.fail(path+".min_total", "%s: min_total %g is not a count", name, r.Ratio.MinTotal)
 		}
 	case r.Absent != 0:
