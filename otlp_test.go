@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
@@ -107,6 +109,40 @@ func TestOTLPOverHTTP(t *testing.T) {
 	}
 	if got := pointSum(<-requests, "test.events"); got != 12345 {
 		t.Errorf("received test.events = %d, want 12345", got)
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A text that is no UTF-8, in the resource or in one point of one metric, must not keep all else from arriving.
+func TestOTLPInvalidText(t *testing.T) {
+	clearEnv(t)
+	requests := make(chan *colmetric.ExportMetricsServiceRequest, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		raw, err := io.ReadAll(r.Body)
+		request := &colmetric.ExportMetricsServiceRequest{}
+		if err != nil || proto.Unmarshal(raw, request) != nil {
+			t.Error("not a request")
+		}
+		requests <- request
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	a := start(t, WithServiceName("shop\xff"))
+	counter(t, a).Add(t.Context(), 3, metric.WithAttributes(attribute.String("a", "\xfe"), attribute.StringSlice("b", []string{"\xfd", "ok"})))
+	counter(t, a).Add(t.Context(), 4)
+	gauge, err := a.MeterProvider().Meter("test").Float64Histogram("test.sizes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gauge.Record(t.Context(), 1, metric.WithAttributes(attribute.String("c\xfc", "x")))
+	if err := a.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := pointSum(<-requests, "test.events"); got != 7 {
+		t.Errorf("received test.events = %d, want 7", got)
 	}
 	if err := a.Shutdown(t.Context()); err != nil {
 		t.Error(err)

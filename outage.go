@@ -108,7 +108,12 @@ type metricExporter struct {
 
 func (e metricExporter) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
 	if !e.outage.mute.Load() {
-		e.outage.record(e.Exporter.Export(ctx, mergeScopes(rm)))
+		rm = mergeScopes(rm)
+		err := e.Exporter.Export(ctx, rm)
+		if isInvalidText(err) {
+			err = e.Exporter.Export(ctx, withValidText(rm))
+		}
+		e.outage.record(err)
 	}
 	return nil
 }
