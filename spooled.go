@@ -91,7 +91,15 @@ type spooledMetrics struct {
 }
 
 func (e spooledMetrics) Shutdown(ctx context.Context) error {
-	return errors.Join(e.spool.close(ctx), e.Exporter.Shutdown(ctx))
+	return errors.Join(e.spool.close(ctx), endExporter(ctx, e.Exporter.Shutdown))
+}
+
+// endExporter ends an exporter whose spool has been closed. Nothing is under way any more, so it takes no time, and that the spool's last
+// attempt has used up all of ctx is no error.
+func endExporter(ctx context.Context, shutdown func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return shutdown(ctx)
 }
 
 // spooledSpans does the same for spans.
@@ -101,7 +109,7 @@ type spooledSpans struct {
 }
 
 func (e spooledSpans) Shutdown(ctx context.Context) error {
-	return errors.Join(e.spool.close(ctx), e.SpanExporter.Shutdown(ctx))
+	return errors.Join(e.spool.close(ctx), endExporter(ctx, e.SpanExporter.Shutdown))
 }
 
 // otlpVar returns the name and the value of a signal's OTLP variable, or of the one for all signals. readEnv has checked both.

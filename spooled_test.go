@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -84,6 +85,24 @@ func TestSpoolOverARestart(t *testing.T) {
 	lines = strings.Split(strings.TrimSpace(log.String()), "\n")
 	if len(lines) != 1 || !strings.Contains(lines[0], "earlier run has left exports on disk") {
 		t.Errorf("log of the second life:\n%s", log.String())
+	}
+}
+
+// A Collector that takes the request and never answers is as good as none: what it was sent is on disk, and Shutdown is no later for it.
+func TestSpoolShutdownWithoutAnAnswer(t *testing.T) {
+	clearEnv(t)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	a := start(t, WithSpoolDir(t.TempDir()))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := a.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v, but nothing is lost", err)
 	}
 }
 
