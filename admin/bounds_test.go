@@ -122,15 +122,15 @@ func TestSlowReadersDoNotFillTheMemory(t *testing.T) {
 	h := newHistory(t)
 	bounds := make([]float64, 20)
 	counts := make([]uint64, 21)
+	for j := range bounds {
+		bounds[j] = float64(j + 1)
+	}
 	for i := range 300 {
 		var all []metricdata.Metrics
 		for j := range counts {
 			counts[j] += uint64(i * 1_000_003 % (j + 7))
 		}
 		for k := range 200 {
-			for j := range bounds {
-				bounds[j] = float64(j + 1)
-			}
 			all = append(all, metricdata.Metrics{Name: "m" + strconv.Itoa(k), Data: metricdata.Histogram[float64]{
 				Temporality: metricdata.CumulativeTemporality,
 				DataPoints:  []metricdata.HistogramDataPoint[float64]{{Attributes: attribute.NewSet(), Bounds: bounds, BucketCounts: counts, Sum: 1.5}},

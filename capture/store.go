@@ -67,7 +67,8 @@ func (s *store) close() {
 
 // alone says so if another process keeps its captures in the directory. Where that cannot be told, or nothing be written, it says nothing.
 func (s *store) alone() error {
-	f, err := s.root().OpenFile(".lock", os.O_RDONLY|os.O_CREATE, 0o600) // for writing it would keep the disk from being remounted read-only
+	// A file open for writing would keep the disk from being remounted read-only.
+	f, err := s.root().OpenFile(".lock", os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil
 	}
