@@ -17,6 +17,7 @@ package otelnetgrpc
 import (
 	"context"
 	"net"
+	"reflect"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -108,8 +109,8 @@ func (h *handler) HandleRPC(ctx context.Context, event stats.RPCStats) {
 		}
 	case *stats.OutHeader:
 		if e.Client && h.client {
-			if conn, ok := h.conns.Load(e.LocalAddr); ok {
-				c.begin(conn.(*otelnet.ConnStats))
+			if conn := h.connAt(e.LocalAddr); conn != nil {
+				c.begin(conn)
 			}
 		}
 	case *stats.End:
@@ -117,6 +118,17 @@ func (h *handler) HandleRPC(ctx context.Context, event stats.RPCStats) {
 			c.end(h.failed(e.Error), e)
 		}
 	}
+}
+
+// connAt finds a client's connection, nil if it is none of ours. An address of a dialer's own kind may be one that no map
+// takes as a key.
+func (h *handler) connAt(local net.Addr) *otelnet.ConnStats {
+	if local == nil || !reflect.ValueOf(local).Comparable() {
+		return nil
+	}
+	conn, _ := h.conns.Load(local)
+	s, _ := conn.(*otelnet.ConnStats)
+	return s
 }
 
 // begin joins the call to a connection; a client's second try may come on another one.

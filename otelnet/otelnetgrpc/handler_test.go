@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"github.com/otelnet/agent/otelnet"
@@ -177,4 +178,20 @@ func TestForeignConnections(t *testing.T) {
 	if _, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// listAddr is an address that cannot be compared.
+type listAddr []string
+
+func (listAddr) Network() string { return "list" }
+func (listAddr) String() string  { return "list" }
+
+// A dialer of the program's own may have addresses that no map takes: calls over it are left alone.
+func TestAddressThatCannotBeCompared(t *testing.T) {
+	h := otelnetgrpc.NewClientHandler()
+	ctx := h.TagConn(context.Background(), &stats.ConnTagInfo{LocalAddr: listAddr{"a"}, RemoteAddr: listAddr{"b"}})
+	ctx = h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: "/a.B/C"})
+	h.HandleRPC(ctx, &stats.OutHeader{Client: true, LocalAddr: listAddr{"a"}, RemoteAddr: listAddr{"b"}})
+	h.HandleRPC(ctx, &stats.OutHeader{Client: true})
+	h.HandleRPC(ctx, &stats.End{Client: true})
 }
