@@ -10,14 +10,14 @@ export class Alerts {
   // said is where a screen reader hears of changes: of states only, not of each new value; look(from, to) shows a stretch of time;
   // captureOf(alert, since) gives the id of the capture that was made for an alert.
   constructor(strip, rules, said, look, captureOf) {
-    Object.assign(this, { strip, said, look, captureOf, kept: new Map() });
+    Object.assign(this, { strip, said, look, captureOf, kept: new Map(), active: [], known: [] });
     this.body = el("tbody");
     this.note = el("p", { class: "note" });
     this.table = el("table", {}, el("thead", {}, el("tr", {},
       ...["Rule", "State", "Condition", "For", "Value", "Checked"].map((t) => el("th", { scope: "col" }, t)))), this.body);
     rules.append(el("div", { class: "bar" }, el("h2", {}, "Alert rules")), this.note,
       el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Alert rules, scrollable" }, this.table));
-    this.rules([]);
+    this.table.hidden = true;
   }
 
   // show fills the strip: firing first, then pending, then what resolved within the range. What is in it already stays the same element,
@@ -27,6 +27,8 @@ export class Alerts {
     const chips = [...active].sort((a, b) => rank(a) - rank(b)).slice(0, 12).map((a) => this.chip(a));
     if (active.length > 12) chips.push(word(`and ${active.length - 12} more`));
     for (const s of spans.filter((s) => s.over && !active.some((a) => a.labels.alertname === s.alert)).slice(0, 3)) chips.push(this.past(s));
+    this.active = active;
+    this.list();
     if (!chips.length) chips.push(word(this.watched ? `All quiet · ${plural(this.watched, "rule")} watched` : "No alerts"));
     set(this.said, active.map((a) => `${a.labels.alertname} ${a.state}`).sort().join(", "));
     const kept = new Map(), nodes = chips.map(({ key, text, make }) => {
@@ -66,14 +68,20 @@ export class Alerts {
   }
 
   rules(groups) {
-    const rows = groups.flatMap((g) => g.rules.filter((r) => r.type === "alerting").map((r) => [g, r]));
-    this.watched = rows.length;
-    this.note.textContent = rows.length ? "" : "No rules are loaded. Give the agent a rules file, and each rule stands here with its state.";
-    this.note.hidden = rows.length > 0;
-    this.table.hidden = rows.length === 0;
-    const order = { firing: 0, pending: 1, inactive: 2 };
-    rows.sort((a, b) => order[a[1].state] - order[b[1].state]);
-    this.body.replaceChildren(...rows.map(([g, r]) => row(g, r)));
+    this.known = groups.flatMap((g) => g.rules.filter((r) => r.type === "alerting").map((r) => [g, r]));
+    this.watched = this.known.length;
+    this.note.textContent = this.watched ? "" : "No rules are loaded. Give the agent a rules file, and each rule stands here with its state.";
+    this.note.hidden = this.watched > 0;
+    this.table.hidden = this.watched === 0;
+    this.list();
+  }
+
+  // list fills the table. The alerts come with each tick and the rules more seldom: a rule's state is that of the alerts in the strip.
+  list() {
+    const rows = merged(this.known, this.active).map(cells), text = rows.map((r) => r.textContent).join("|");
+    if (text === this.listed) return; // as in the strip
+    this.listed = text;
+    this.body.replaceChildren(...rows);
   }
 }
 
@@ -83,7 +91,20 @@ function word(text) { return { key: text, make: () => el("span", { class: "chip"
 // evidence links to a capture, "" if there is none.
 function evidence(id) { return id ? el("a", { class: "link", href: href(id) }, "evidence") : ""; }
 
-function row(group, r) {
+const order = { firing: 0, pending: 1, inactive: 2 };
+
+// merged gives groups and rules as the active alerts have them, the worst first. Where two rules share a name, the alerts do not tell
+// whose they are, and the rules stay as they were told.
+export function merged(known, active) {
+  return known.map(([g, r]) => {
+    if (known.some(([, other]) => other !== r && other.name === r.name)) return [g, r];
+    const alerts = active.filter((a) => a.labels.alertname === r.name);
+    const state = alerts.some((a) => a.state === "firing") ? "firing" : alerts.length ? "pending" : "inactive";
+    return [g, { ...r, alerts, state }];
+  }).sort((a, b) => order[a[1].state] - order[b[1].state]);
+}
+
+function cells([group, r]) {
   const never = r.lastEvaluation.startsWith("0001");
   const state = r.health === "err" ? "err" : r.state;
   const values = r.alerts.map((a) => Number(a.value)).filter(Number.isFinite);

@@ -51,7 +51,7 @@ function save(how = "replace") {
 }
 
 const columns = new Columns();
-let active = [], status = null, dirty = true;
+let active = [], ticked = false, status = null, dirty = true; // ticked: alerts have come with the stream
 
 // The crosshair that all charts share; where tells which panel the pointer is in, and how high.
 const cursor = {
@@ -98,7 +98,7 @@ const captures = new Captures($("captures"), () => {
   schedule();
 });
 const alerts = new Alerts($("alerts"), $("rules"), $("said"), look, (alert, since) => captures.of(alert, since));
-const drawer = new Drawer($("drawer"), (id) => getJSON("/api/connections/" + id), (id) => { view.table.conn = id ? String(id) : ""; save(); });
+const drawer = new Drawer($("drawer"), (id) => getJSON("/api/connections/" + id), (id) => getJSON(`/api/connections/${id}/requests`), (id) => { view.table.conn = id ? String(id) : ""; save(); });
 const table = new Table($("connections"), view.table, (q) => getJSON("/api/connections?" + q), save, (c, opener) => drawer.open(c.id, opener));
 const routes = new Routes($("routes"), view.table, (q) => {
   const [from, to] = extent();
@@ -113,7 +113,7 @@ function schedule() {
   asked = true;
   requestAnimationFrame(() => {
     asked = false;
-    if (dirty) update();
+    if (dirty && status) update(); // nothing is said of what has not been asked yet
     tiles.draw();
     for (const p of panels) if (inView(p.root)) p.draw();
   });
@@ -192,6 +192,7 @@ const live = new Live({
     for (const e of events) {
       if (!view.span) columns.append(e.history);
       active = e.alerts;
+      ticked = true;
     }
     if (view.span) { /* what is in view stays as it was loaded */ } else if (view.pausedAt === null) columns.trim(columns.last - (view.range + 1) * 60000);
     else columns.trim(view.pausedAt - 20 * 60000);
@@ -278,7 +279,10 @@ async function refresh() {
   else $("connections").hidden = true;
   if (status.alerts) {
     const r = await getJSON("/api/v1/rules");
-    if (!r.error) alerts.rules(r.data.groups);
+    if (!r.error) {
+      if (!ticked) active = r.data.groups.flatMap((g) => g.rules.flatMap((rule) => rule.alerts ?? []));
+      alerts.rules(r.data.groups);
+    }
     dirty = true;
     schedule();
   }

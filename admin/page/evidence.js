@@ -18,7 +18,8 @@ export function metrics(file, at) {
     schedule();
   } };
   const groups = makePanels(cursor), panels = groups.flatMap((g) => g[2]), note = el("p", { class: "note", role: "status" });
-  const grid = el("div", {}, ...groups.flatMap(([, title, members]) => [el("h3", { class: "head" }, title), el("div", { class: "grid" }, ...members.map((p) => p.root))]));
+  const grid = el("div", {}, ...groups.map(([, title, members]) => el("section", { "aria-label": title }, el("h3", { class: "head" }, title),
+    el("div", { class: "grid" }, ...members.map((p) => p.root)))));
   const root = el("section", { class: "wide", id: "metrics", "aria-label": "Metrics" }, el("div", { class: "bar" }, el("h2", { class: "head" }, "Metrics"), note), grid);
   function schedule() {
     if (asked) return;
@@ -39,6 +40,7 @@ export function metrics(file, at) {
     const from = h.times[0], to = Math.max(h.times.at(-1), at), signals = new Signals(store, from, to, Math.max(10000, (to - from) / 60));
     signals.shades = shades(signals.spans());
     for (const p of panels) p.update(signals);
+    groups.forEach(([, , members], i) => { grid.children[i].hidden = members.every((p) => p.root.hidden); });
     set(note, `${clock(from)} to ${clock(to)}; the line is the moment of the capture, ${clock(at)}`);
     schedule();
   })();

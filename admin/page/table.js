@@ -25,6 +25,7 @@ export const columns = [
   ["unread", "unreadBytes", true, (c) => bytes(c.unreadBytes ?? 0)],
   ["protocol", "protocol", false, (c) => [c.protocol, c.tlsVersion && "TLS " + c.tlsVersion].filter(Boolean).join(" ") || c.transport],
   ["route", "route", false, (c) => c.route ?? ""],
+  ["1st byte", "firstByteSeconds", true, (c) => dash(seconds)(c.firstByteSeconds)],
   ["ended", "closeReason", false, (c) => [c.closeReason, c.errorType].filter(Boolean).join(" · ")],
 ];
 

@@ -6,6 +6,7 @@ import { shades, Signals } from "./signals.js";
 import * as format from "./format.js";
 import { csv, overTime } from "./csv.js";
 import { merge } from "./merge.js";
+import { merged } from "./alerts.js";
 
 // The wanted numbers are worked out by hand from the rules of histogram_quantile.
 test("quantile", () => {
@@ -144,4 +145,15 @@ test("histograms of a capture are merged for percentiles, and stay apart for cou
   assert.deepEqual(c.of("h").map((s) => s.attributes.a), ["x", "y", "z"]);
   assert.deepEqual(new Signals(c, 0, 2000, 1000).rate(c.of("h").slice(0, 2)), [null, 8]);
   assert.deepEqual(new Signals(c, 0, 2000, 1000).percentiles("h", [0.5]), [[null, 1.6]]);
+});
+
+// The rules are told more seldom than the alerts: the table must not say otherwise than the strip.
+test("rules agree with the alerts", () => {
+  const rule = (name, state) => [{ name: "g" }, { name, state, alerts: [], type: "alerting" }];
+  const known = [rule("calm", "firing"), rule("late", "inactive"), rule("slow", "inactive"), rule("twin", "firing"), rule("twin", "inactive")];
+  const alert = (name, state) => ({ labels: { alertname: name }, state, value: "2" });
+  const got = merged(known, [alert("late", "pending"), alert("slow", "pending"), alert("slow", "firing"), alert("twin", "pending")]);
+  assert.deepEqual(got.map(([, r]) => [r.name, r.state, r.alerts.length]), [
+    ["slow", "firing", 2], ["twin", "firing", 0], ["late", "pending", 1], ["calm", "inactive", 0], ["twin", "inactive", 0],
+  ]);
 });

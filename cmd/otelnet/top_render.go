@@ -51,6 +51,7 @@ var topColumns = []topColumn{
 	{"SENT", "sentBytes", true, func(c *otelnet.ConnInfo) string { return number(float64(c.SentBytes)) }},
 	{"ROUTE", "route", false, func(c *otelnet.ConnInfo) string { return c.Route }},
 	{"IDLE", "idleSeconds", true, func(c *otelnet.ConnInfo) string { return span(c.IdleSeconds) }},
+	{"1STBYTE", "firstByteSeconds", true, func(c *otelnet.ConnInfo) string { return latency(c.FirstByteSeconds) }},
 	{"UNSENT", "unsentBytes", true, func(c *otelnet.ConnInfo) string { return number(float64(c.UnsentBytes)) }},
 	{"UNREAD", "unreadBytes", true, func(c *otelnet.ConnInfo) string { return number(float64(c.UnreadBytes)) }},
 	{"PROTO", "protocol", false, func(c *otelnet.ConnInfo) string {

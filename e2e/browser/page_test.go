@@ -74,6 +74,13 @@ func TestPageDrawsARealRun(t *testing.T) {
 		want(p, `/^\d+$/.test(new URLSearchParams(location.search).get("conn"))`, true)
 		p.until("samples are drawn", `performance.now() > 8000`)
 		p.until("requests are told", `/^[1-9].* failed$/.test([...document.querySelectorAll("#drawer dd")].find((d) => d.previousSibling.textContent === "Requests").textContent)`)
+		// Single requests are listed as they end, newest first, sorted and in text alone.
+		p.run(`window.listed = () => Number(/^Requests · (\d+) since/.exec(document.querySelector("#drawer .requests h2").textContent)?.[1] ?? 0)`)
+		p.until("requests are listed", `listed() > 1 && document.querySelectorAll("#drawer .requests tbody tr").length > 1`)
+		p.run(`window.before = listed()`)
+		p.until("more of them come", `listed() > before`)
+		want(p, `[...document.querySelectorAll("#drawer .requests tbody tr")].every((tr) => /^\d\d:\d\d:\d\d$/.test(tr.cells[0].textContent)
+			&& /^(GET|POST|PUT|HEAD)/.test(tr.cells[1].textContent) && /^[2-5]\d\d/.test(tr.cells[2].textContent) && /[µm]?s$/.test(tr.cells[3].textContent))`, true)
 		p.view("drawer")
 		p.do(chromedp.KeyEvent(kb.Escape))
 		p.until("it is closed", `document.getElementById("drawer").hidden && !location.search.includes("conn=")`)
@@ -211,10 +218,14 @@ func TestAlertStripFollowsAnIncident(t *testing.T) {
 	demo := stack.StartDemo(t, stack.Dir(t), stack.DemoConfig{Args: []string{"-load", "40", "-incident", "now", "-rules", rules}})
 	p := newTab(t, demo.Admin)
 	p.goTo("/?range=1")
-	p.run(`window.seen = []; {
+	// The table of rules never says otherwise than the strip: one update draws both.
+	p.run(`window.seen = []; window.apart = []; {
+		const states = (selector) => [...document.querySelectorAll(selector)].map((n) => n.textContent).filter((s) => s !== "resolved").sort().join();
 		const strip = document.getElementById("alerts"), note = () => { for (const c of strip.querySelectorAll(".chip")) {
 			const text = (c.querySelector(".state")?.textContent ?? "quiet") + " " + (c.querySelector("b")?.textContent ?? "");
-			if (window.seen.at(-1) !== text) window.seen.push(text); } };
+			if (window.seen.at(-1) !== text) window.seen.push(text); }
+			const told = states("#alerts .chip .state"), listed = states("#rules .badge:not(.inactive)");
+			if (told !== listed && document.querySelector("#rules .badge")) window.apart.push(told + " but " + listed); };
 		note(); new MutationObserver(note).observe(strip, { childList: true, subtree: true }); }`)
 	p.until("it fires", `seen.includes("firing HighErrorRate")`)
 	p.until("charts are drawn", `document.querySelectorAll("#rules .badge.firing").length === 1`)
@@ -222,6 +233,7 @@ func TestAlertStripFollowsAnIncident(t *testing.T) {
 	p.picture("firing")
 	p.until("it resolves", `seen.includes("resolved HighErrorRate")`)
 	want(p, `seen.filter((s) => !s.startsWith("quiet")).slice(0, 3).join()`, "pending HighErrorRate,firing HighErrorRate,resolved HighErrorRate")
+	want(p, `apart.join("; ")`, "")
 	p.picture("resolved")
 	p.do(click("#alerts .chip .link"))
 	p.until("its time is in view", `(() => { const q = new URLSearchParams(location.search), span = (q.get("to") - q.get("from")) / 1000;
