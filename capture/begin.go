@@ -101,7 +101,7 @@ func (c *Capturer) begin(r Request) (Manifest, *job, error) {
 
 // start begins a job. The caller holds c.mu.
 func (c *Capturer) start(r *Request, now time.Time, quiet bool) *job {
-	j := &job{id: newID(r, now), request: *r, wanted: wanted{}, finished: make(chan struct{})}
+	j := &job{id: c.freshID(r, now), request: *r, wanted: wanted{}, finished: make(chan struct{})}
 	if c.running != nil {
 		j.after = c.running.finished
 	}
@@ -146,6 +146,15 @@ func (c *Capturer) attach(id string, r *Request, now time.Time, why string) Mani
 		c.wg.Go(func() { c.save(id) })
 	}
 	return *m
+}
+
+// freshID is a name that no other capture has. The caller holds c.mu.
+func (c *Capturer) freshID(r *Request, now time.Time) string {
+	id := newID(r, now)
+	for c.find(id) != nil { // of two within a second, once in 65,536
+		id = newID(r, now)
+	}
+	return id
 }
 
 // newID names a capture by its moment and alert; the end keeps those of one second apart.

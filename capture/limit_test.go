@@ -107,3 +107,21 @@ func TestPlainName(t *testing.T) {
 		}
 	}
 }
+
+// The names of captures that begin within one second are told apart by chance, which must not give one name twice.
+func TestEachCaptureHasItsOwnName(t *testing.T) {
+	c := start(t, quick(t))
+	now := time.Now()
+	seen := map[string]bool{}
+	c.mu.Lock()
+	for range 2000 { // of 65,536 names: some thirty pairs, if nobody looked
+		id := c.freshID(&Request{}, now)
+		if seen[id] {
+			t.Errorf("%s is given twice", id)
+		}
+		seen[id] = true
+		c.list = append(c.list, &Manifest{ID: id, State: StateDone, At: now})
+	}
+	c.list = nil
+	c.mu.Unlock()
+}

@@ -180,11 +180,11 @@ func (r *recording) recordSeconds(ctx context.Context, kind Kind) {
 	if r.request.Reason == Continuous {
 		d = max(d, r.clocked)
 	}
-	begin := time.Now()
 	locks, lockErr := beginContention()
 	if lockErr == nil {
 		defer locks.end()
 	}
+	begin := time.Now() // not earlier: the first profile of the locks takes its time, and what they are watched for is d
 	if kind == CPU {
 		a := r.part(ctx, CPU, func(ctx context.Context, w io.Writer) error { return r.writeCPU(ctx, w, d) })
 		if a.Status == StatusOK && ctx.Err() != nil {
