@@ -60,6 +60,11 @@ func (a *Agent) stop(ctx context.Context) error {
 	}
 	if a.tracer != nil {
 		parts = append(parts, part{"traces", func(ctx context.Context) error {
+			if kept := a.traceOut.spool; kept != nil {
+				var cancel context.CancelFunc
+				ctx, cancel = kept.release(ctx)
+				defer cancel()
+			}
 			return errors.Join(a.tracer.Shutdown(ctx), a.traceOut.undelivered())
 		}})
 	}
@@ -76,8 +81,10 @@ type part struct {
 	end  func(context.Context) error
 }
 
-// patience is how long an end may take before a line tells what is waited for.
-const patience = time.Second
+const (
+	patience = time.Second            // that an end may take before a line tells what is waited for
+	parting  = 500 * time.Millisecond // that those who heed the context may need to return
+)
 
 // finish ends all parts at the same time and waits for them, but not longer than ctx: a part that does not heed its
 // context is left behind and named. It tells log, once, if that takes long.
@@ -120,7 +127,7 @@ func await(ctx context.Context, result <-chan error, slow <-chan time.Time, tell
 			select {
 			case err := <-result: // both were ready
 				return err
-			case <-time.After(100 * time.Millisecond): // those who heed the context need a moment to return
+			case <-time.After(parting):
 				return context.Cause(ctx)
 			}
 		}

@@ -25,6 +25,7 @@ type spooled struct {
 	logger func() *slog.Logger
 	base   *http.Transport             // over HTTP; nil over gRPC
 	prime  func(context.Context) error // an export of nothing, for sendLeft
+	bound  context.Context             // of the close, in place of its own; nil before release
 }
 
 // openSpool opens the signal's spool, or returns nil if none is asked for.
@@ -69,8 +70,23 @@ func (s *spooled) sendLeft(ctx context.Context) {
 	}
 }
 
+// release has spans that are still in memory not wait for an answer to those before them. The batcher gives up on its exporter at the
+// end of its context, also if that has only used all of it to send. So the close is bounded by ctx, and the batcher by what is returned.
+func (s *spooled) release(ctx context.Context) (longer context.Context, cancel context.CancelFunc) {
+	s.Release()
+	s.bound = ctx
+	longer = context.WithoutCancel(ctx)
+	if end, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(longer, end.Add(parting))
+	}
+	return longer, func() {}
+}
+
 // close sends what it can within ctx. What is left stays for the next run and is no error.
 func (s *spooled) close(ctx context.Context) error {
+	if s.bound != nil {
+		ctx = s.bound
+	}
 	err := s.Close(ctx)
 	if s.base != nil {
 		s.base.CloseIdleConnections()

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,6 +104,53 @@ func TestSpoolShutdownWithoutAnAnswer(t *testing.T) {
 	defer cancel()
 	if err := a.Shutdown(ctx); err != nil {
 		t.Errorf("Shutdown: %v, but nothing is lost", err)
+	}
+}
+
+// Spans that wait in memory behind an export without an answer come on disk too, and arrive in the next life.
+func TestSpoolOfSpansWithoutAnAnswer(t *testing.T) {
+	clearEnv(t)
+	received := &spanReceiver{}
+	var answers atomic.Bool
+	came := make(chan struct{}, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answers.Load() {
+			received.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		came <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_METRICS_EXPORTER", "none")
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+	dir := t.TempDir()
+	a := start(t, WithSpoolDir(dir))
+	end := func(name string) {
+		_, span := a.TracerProvider().Tracer("test").Start(t.Context(), name)
+		span.End()
+	}
+	end("span 0")
+	<-came
+	end("span 1")
+	end("span 2")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := a.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v, but nothing is lost", err)
+	}
+
+	answers.Store(true)
+	a = start(t, WithSpoolDir(dir))
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	server.Close()
+	if want := []string{"span 0", "span 1", "span 2"}; !slices.Equal(received.names, want) {
+		t.Errorf("arrived %q, want %q", received.names, want)
 	}
 }
 

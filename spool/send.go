@@ -60,6 +60,7 @@ func (s *Spool) deliver(ctx context.Context, r record, send sendFunc) (reply, er
 		select {
 		case o := <-done:
 			return o.reply, o.err
+		case <-s.released:
 		case <-ctx.Done():
 			cause = context.Cause(ctx)
 		}

@@ -61,6 +61,9 @@ type Spool struct {
 	closed    bool
 	stats     Stats
 	told      map[string]string // the last error of each kind, so that one cause is told once
+
+	released chan struct{} // closed by Release
+	release  sync.Once
 }
 
 // Stats is a spool's account of its requests. All but the first two fields only grow.
@@ -145,6 +148,8 @@ func open(c Config, openFile openFile) (*Spool, error) {
 		waiting: map[uint64]chan<- outcome{},
 		stats:   Stats{Dropped: map[Reason]int64{}},
 		told:    map[string]string{},
+
+		released: make(chan struct{}),
 	}
 	for _, err := range damaged {
 		s.stats.Dropped[ReasonCorrupt]++
@@ -203,6 +208,10 @@ func (s *Spool) Flush(ctx context.Context) error {
 		}
 	}
 }
+
+// Release ends the waiting of the exporter's calls: from now on each is told a [*QueuedError] as soon as its request is on disk. It is for
+// the time before Close, when a receiver that never answers would hold up those who have more to hand over.
+func (s *Spool) Release() { s.release.Do(func() { close(s.released) }) }
 
 // Close flushes within ctx, ends the sending and leaves the rest on disk for the next process. A [*QueuedError] tells that there is
 // some. Calls of the exporter fail from then on. Close it before the exporter, whose connection it needs.
