@@ -78,10 +78,14 @@ export class Alerts {
 
   // list fills the table. The alerts come with each tick and the rules more seldom: a rule's state is that of the alerts in the strip.
   list() {
-    const rows = merged(this.known, this.active).map(cells), text = rows.map((r) => r.textContent).join("|");
-    if (text === this.listed) return; // as in the strip
-    this.listed = text;
-    this.body.replaceChildren(...rows);
+    const rows = merged(this.known, this.active);
+    const key = JSON.stringify(rows.map(([g, r]) => [g.name, r.name, r.query, r.duration, r.state, r.health, r.lastError, r.alerts.map((a) => a.value)]));
+    if (key !== this.listed) this.body.replaceChildren(...rows.map(cells));
+    this.listed = key;
+    rows.forEach(([, r], i) => {
+      const td = this.body.rows[i].cells[5], at = r.lastEvaluation;
+      set(td, at.startsWith("0001") ? "not yet" : clock(Date.parse(at)));
+    });
   }
 }
 
@@ -105,7 +109,6 @@ export function merged(known, active) {
 }
 
 function cells([group, r]) {
-  const never = r.lastEvaluation.startsWith("0001");
   const state = r.health === "err" ? "err" : r.state;
   const values = r.alerts.map((a) => Number(a.value)).filter(Number.isFinite);
   return el("tr", {},
@@ -114,7 +117,7 @@ function cells([group, r]) {
     el("td", { class: "wrap" }, el("code", {}, r.query), r.lastError ? el("div", { class: "note" }, r.lastError) : ""),
     el("td", {}, r.duration ? duration(r.duration) : "–"),
     el("td", {}, values.length ? count(Math.max(...values)) : "–"),
-    el("td", { title: seconds(r.evaluationTime) }, never ? "not yet" : clock(Date.parse(r.lastEvaluation))));
+    el("td", { title: seconds(r.evaluationTime) }));
 }
 
 function plural(n, word) { return `${n} ${word}${n === 1 ? "" : "s"}`; }
