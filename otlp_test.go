@@ -3,14 +3,18 @@ package agent
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
@@ -146,6 +150,49 @@ func TestOTLPInvalidText(t *testing.T) {
 	}
 	if err := a.Shutdown(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// The same of spans, to whose attributes a stranger's URL belongs: the batch arrives, over either protocol and through a spool.
+func TestOTLPInvalidTextInSpans(t *testing.T) {
+	for _, test := range []struct {
+		protocol string
+		spool    bool
+	}{{"grpc", false}, {"grpc", true}, {"http/protobuf", false}, {"http/protobuf", true}} {
+		t.Run(fmt.Sprintf("%s, spool %t", test.protocol, test.spool), func(t *testing.T) {
+			clearEnv(t)
+			received := &spanReceiver{}
+			addr, stop := received.serve(t, test.protocol, "127.0.0.1:0")
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", test.protocol)
+			t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+			opts := []Option{WithServiceName("shop\xff")}
+			if test.spool {
+				opts = append(opts, WithSpoolDir(t.TempDir()))
+			}
+			a := start(t, opts...)
+			bad := trace.WithAttributes(attribute.String("url.path", "/\xff"), attribute.StringSlice("a\xfe", []string{"\xfd", "ok"}))
+			tracer := a.TracerProvider().Tracer("test")
+			_, good := tracer.Start(t.Context(), "good")
+			_, span := tracer.Start(t.Context(), "bad\xfc", bad, trace.WithLinks(trace.Link{
+				SpanContext: good.SpanContext(), Attributes: []attribute.KeyValue{attribute.String("link", "\xfb")},
+			}))
+			span.AddEvent("event\xfa", bad)
+			span.SetStatus(codes.Error, "status\xf9")
+			span.End()
+			good.End()
+			if err := a.ForceFlush(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := a.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			stop()
+			if want := []string{"bad\uFFFD", "good"}; !slices.Equal(received.names, want) {
+				t.Errorf("arrived %q, want %q", received.names, want)
+			}
+		})
 	}
 }
 

@@ -126,7 +126,11 @@ type spanExporter struct {
 
 func (e spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if !e.outage.mute.Load() {
-		e.outage.record(e.SpanExporter.ExportSpans(ctx, spans))
+		err := e.SpanExporter.ExportSpans(ctx, spans)
+		if isInvalidText(err) {
+			err = e.SpanExporter.ExportSpans(ctx, withValidSpans(spans))
+		}
+		e.outage.record(err)
 	}
 	return nil
 }

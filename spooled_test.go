@@ -254,23 +254,8 @@ func TestSpoolOfSpans(t *testing.T) {
 				t.Error(err)
 			}
 
-			ln, err := net.Listen("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
 			received := &spanReceiver{}
-			mux := http.NewServeMux()
-			mux.Handle("/v1/traces", received)
-			server, web := grpc.NewServer(), &http.Server{Handler: mux}
-			coltrace.RegisterTraceServiceServer(server, received)
-			served := make(chan error, 1)
-			go func() {
-				if protocol == "grpc" {
-					served <- server.Serve(ln)
-				} else {
-					served <- web.Serve(ln)
-				}
-			}()
+			_, stop := received.serve(t, protocol, addr)
 			a = start(t, WithSpoolDir(dir))
 			if err := a.ForceFlush(t.Context()); err != nil {
 				t.Errorf("what the first life left waits for a span of the second: %v", err)
@@ -280,9 +265,7 @@ func TestSpoolOfSpans(t *testing.T) {
 			if err := a.Shutdown(t.Context()); err != nil {
 				t.Error(err)
 			}
-			server.Stop()
-			web.Close()
-			<-served
+			stop()
 			if want := []string{"span 0", "span 1", "span 2", "span 3"}; !slices.Equal(received.names, want) {
 				t.Errorf("arrived %q, want %q", received.names, want)
 			}
@@ -294,6 +277,32 @@ func TestSpoolOfSpans(t *testing.T) {
 type spanReceiver struct {
 	coltrace.UnimplementedTraceServiceServer
 	names []string
+}
+
+// serve has it listen at addr until stop, which has to be called.
+func (r *spanReceiver) serve(t *testing.T, protocol, addr string) (at string, stop func()) {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/traces", r)
+	server, web := grpc.NewServer(), &http.Server{Handler: mux}
+	coltrace.RegisterTraceServiceServer(server, r)
+	served := make(chan error, 1)
+	go func() {
+		if protocol == "grpc" {
+			served <- server.Serve(ln)
+		} else {
+			served <- web.Serve(ln)
+		}
+	}()
+	return ln.Addr().String(), func() {
+		server.Stop()
+		web.Close()
+		<-served
+	}
 }
 
 func (r *spanReceiver) Export(_ context.Context, request *coltrace.ExportTraceServiceRequest) (*coltrace.ExportTraceServiceResponse, error) {
