@@ -16,7 +16,6 @@ import (
 
 const (
 	maxRequests   = 256              // in flight at once, streams included
-	maxConns      = 512              // open at once: those of the requests, and idle ones
 	maxBody       = 1 << 20          // of a POST
 	answerTimeout = 30 * time.Second // to read a body, and to write an answer; streams and profiles set their own
 )
@@ -36,8 +35,8 @@ type Server struct {
 	views     oneByOne           // while a profile or trace is unpacked
 	outbox    outbox             // what is made and not read yet
 	attempts  attempts           // at the token
-	conns     atomic.Int64       // open connections
-	summaries kept               // of traces
+	conns     conns
+	summaries kept // of traces
 	inFlight  atomic.Int64
 
 	mu sync.Mutex
@@ -74,22 +73,10 @@ func New(cfg Config) (*Server, error) {
 		MaxHeaderBytes:    32 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       smallSendBuffer,
-		ConnState:         s.boundConns,
+		ConnState:         s.conns.note,
 		ErrorLog:          log.New(io.Discard, "", 0), // a library does not log; what peers do wrong is theirs
 	}
 	return s, nil
-}
-
-// boundConns closes connections beyond [maxConns] at once: the files that the process may open are the service's.
-func (s *Server) boundConns(c net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		if s.conns.Add(1) > maxConns {
-			_ = c.Close() // it is counted out when its reader finds that
-		}
-	case http.StateClosed, http.StateHijacked:
-		s.conns.Add(-1)
-	}
 }
 
 // smallSendBuffer keeps what a viewer has not read in tens of kilobytes: the kernel would let it grow to megabytes on loopback
@@ -163,6 +150,7 @@ func (s *Server) Viewers() int { return s.hub.count() }
 // ends is cut off, and the error says so. Calling it again, or without Start, is harmless.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
+	s.conns.end()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		_ = s.http.Close() // cuts the rest off; its errors are those of connections

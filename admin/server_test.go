@@ -97,6 +97,22 @@ func TestShutdownEndsStreamsAndProfiles(t *testing.T) {
 	<-open
 }
 
+// Browsers open connections for later; nobody waits for what may come over them.
+func TestShutdownDoesNotWaitForSilentConnections(t *testing.T) {
+	s := start(t, admin.Config{})
+	silent, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	get(t, s, "/healthz") // which was accepted after it
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("got %v, want an orderly end; net/http by itself waits for five seconds", err)
+	}
+}
+
 func TestHandlerPanicIsAnError(t *testing.T) {
 	s := start(t, admin.Config{Metrics: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken scrape") })})
 	res := get(t, s, "/metrics")
