@@ -8,7 +8,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
 // isInvalidText tells the error of an encoder that met a text which is no UTF-8.
@@ -31,47 +30,6 @@ func withValidText(rm *metricdata.ResourceMetrics) *metricdata.ResourceMetrics {
 	}
 	return out
 }
-
-// withValidSpans does the same for spans: what a stranger typed into a URL would take a whole batch with it.
-func withValidSpans(spans []sdktrace.ReadOnlySpan) []sdktrace.ReadOnlySpan {
-	out := make([]sdktrace.ReadOnlySpan, len(spans))
-	for i, s := range spans {
-		out[i] = validSpan{s}
-	}
-	return out
-}
-
-type validSpan struct{ sdktrace.ReadOnlySpan }
-
-func (s validSpan) Name() string { return validText(s.ReadOnlySpan.Name()) }
-
-func (s validSpan) Attributes() []attribute.KeyValue {
-	return validAttributes(s.ReadOnlySpan.Attributes())
-}
-
-func (s validSpan) Events() []sdktrace.Event {
-	events := slices.Clone(s.ReadOnlySpan.Events())
-	for i := range events {
-		events[i].Name, events[i].Attributes = validText(events[i].Name), validAttributes(events[i].Attributes)
-	}
-	return events
-}
-
-func (s validSpan) Links() []sdktrace.Link {
-	links := slices.Clone(s.ReadOnlySpan.Links())
-	for i := range links {
-		links[i].Attributes = validAttributes(links[i].Attributes)
-	}
-	return links
-}
-
-func (s validSpan) Status() sdktrace.Status {
-	status := s.ReadOnlySpan.Status()
-	status.Description = validText(status.Description)
-	return status
-}
-
-func (s validSpan) Resource() *resource.Resource { return validResource(s.ReadOnlySpan.Resource()) }
 
 func validResource(r *resource.Resource) *resource.Resource {
 	if r == nil {
@@ -113,35 +71,27 @@ func validData(data metricdata.Aggregation) metricdata.Aggregation {
 }
 
 func validPoints[N int64 | float64](points []metricdata.DataPoint[N]) []metricdata.DataPoint[N] {
-	points = slices.Clone(points)
-	for i := range points {
-		points[i].Attributes, points[i].Exemplars = validSet(points[i].Attributes), validExemplars(points[i].Exemplars)
-	}
-	return points
+	return withEach(points, func(p *metricdata.DataPoint[N]) {
+		p.Attributes, p.Exemplars = validSet(p.Attributes), validExemplars(p.Exemplars)
+	})
 }
 
 func validHistograms[N int64 | float64](points []metricdata.HistogramDataPoint[N]) []metricdata.HistogramDataPoint[N] {
-	points = slices.Clone(points)
-	for i := range points {
-		points[i].Attributes, points[i].Exemplars = validSet(points[i].Attributes), validExemplars(points[i].Exemplars)
-	}
-	return points
+	return withEach(points, func(p *metricdata.HistogramDataPoint[N]) {
+		p.Attributes, p.Exemplars = validSet(p.Attributes), validExemplars(p.Exemplars)
+	})
 }
 
 func validExponentials[N int64 | float64](points []metricdata.ExponentialHistogramDataPoint[N]) []metricdata.ExponentialHistogramDataPoint[N] {
-	points = slices.Clone(points)
-	for i := range points {
-		points[i].Attributes, points[i].Exemplars = validSet(points[i].Attributes), validExemplars(points[i].Exemplars)
-	}
-	return points
+	return withEach(points, func(p *metricdata.ExponentialHistogramDataPoint[N]) {
+		p.Attributes, p.Exemplars = validSet(p.Attributes), validExemplars(p.Exemplars)
+	})
 }
 
 func validExemplars[N int64 | float64](exemplars []metricdata.Exemplar[N]) []metricdata.Exemplar[N] {
-	exemplars = slices.Clone(exemplars)
-	for i := range exemplars {
-		exemplars[i].FilteredAttributes = validAttributes(exemplars[i].FilteredAttributes)
-	}
-	return exemplars
+	return withEach(exemplars, func(e *metricdata.Exemplar[N]) {
+		e.FilteredAttributes = validAttributes(e.FilteredAttributes)
+	})
 }
 
 func validSet(s attribute.Set) attribute.Set {
@@ -149,9 +99,7 @@ func validSet(s attribute.Set) attribute.Set {
 }
 
 func validAttributes(kvs []attribute.KeyValue) []attribute.KeyValue {
-	kvs = slices.Clone(kvs)
-	for i := range kvs {
-		kv := &kvs[i]
+	return withEach(kvs, func(kv *attribute.KeyValue) {
 		kv.Key = attribute.Key(validText(string(kv.Key)))
 		switch kv.Value.Type() {
 		case attribute.STRING:
@@ -165,6 +113,14 @@ func validAttributes(kvs []attribute.KeyValue) []attribute.KeyValue {
 			}
 			kv.Value = attribute.StringSliceValue(texts)
 		}
+	})
+}
+
+// withEach returns a copy of s in which change has been at each element.
+func withEach[T any](s []T, change func(*T)) []T {
+	s = slices.Clone(s)
+	for i := range s {
+		change(&s[i])
 	}
-	return kvs
+	return s
 }

@@ -115,7 +115,7 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 			t.Errorf("%s: got route %q over %q, want %q over HTTP/2.0", name, got.Route, got.Protocol, last)
 		}
 		log := otelnet.RequestLog{}
-		for deadline := time.Now().Add(5 * time.Second); log.Total == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); log.Total == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			log, err = otelnet.WatchRequests(ids[name])
 		}
 		if err != nil || log.Total != 1 || log.Requests[0].Route != last || log.Requests[0].ErrorType != "Internal" || log.Requests[0].DurationSeconds <= 0 {
