@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +28,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/internal/freeaddr"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -324,7 +324,7 @@ func TestUnreachableCollector(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			clearEnv(t)
 			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+freeAddr(t))
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+freeaddr.Loopback(t))
 			t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
 			a := start(t)
 			counter(t, a).Add(t.Context(), 1)
@@ -335,21 +335,6 @@ func TestUnreachableCollector(t *testing.T) {
 			}
 		})
 	}
-}
-
-// freeAddr returns a loopback address on which nobody listens, and nobody else will: its port lies below those that a system gives
-// to outgoing connections and to those who listen on port 0.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
-		if err == nil {
-			ln.Close()
-			return ln.Addr().String()
-		}
-	}
-	t.Fatal("no free port in a hundred tries")
-	return ""
 }
 
 func TestStartRefuses(t *testing.T) {
@@ -451,7 +436,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}
 	t.Run("files", func(t *testing.T) {
 		clearEnv(t)
-		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+freeAddr(t))
+		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+freeaddr.Loopback(t))
 		t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
 		dir := t.TempDir()
 		fails(t, WithSpoolDir(dir), WithHistoryFile(filepath.Join(dir, "history")), WithStateFile(filepath.Join(dir, "state")))

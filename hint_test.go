@@ -14,6 +14,8 @@ import (
 
 	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/grpc"
+
+	"github.com/otelnet/agent/internal/freeaddr"
 )
 
 // What a first try with a Collector often meets. The receivers are real ones, since their errors' words are what is looked for.
@@ -46,11 +48,11 @@ func TestHints(t *testing.T) {
 		{"TLS to plain gRPC", "grpc", "https://" + ln.Addr().String(), "begin with http://"},
 		{"gRPC to the port of HTTP", "grpc", "http://" + addr(overHTTP), "http/protobuf"},
 		{"gRPC to a stranger's certificate", "grpc", "https://" + addr(overTLS), "OTEL_EXPORTER_OTLP_CERTIFICATE"},
-		{"gRPC to nobody", "grpc", "http://" + freeAddr(t), "is the Collector running?"},
+		{"gRPC to nobody", "grpc", "http://" + freeaddr.Loopback(t), "is the Collector running?"},
 		{"TLS to plain HTTP", "http/protobuf", "https://" + addr(overHTTP), "begin with http://"},
 		{"HTTP to a stranger's certificate", "http/protobuf", "https://" + addr(overTLS), "OTEL_EXPORTER_OTLP_CERTIFICATE"},
 		{"another path", "http/protobuf", "http://" + addr(overHTTP), "/v1/metrics"},
-		{"HTTP to nobody", "http/protobuf", "http://" + freeAddr(t), "is the Collector running?"},
+		{"HTTP to nobody", "http/protobuf", "http://" + freeaddr.Loopback(t), "is the Collector running?"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clearEnv(t)

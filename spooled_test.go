@@ -23,13 +23,15 @@ import (
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/otelnet/agent/internal/freeaddr"
 )
 
 // An outage over two lives of the service: what the first could not send arrives before what the second does, with one line when it
 // begins and one for each end.
 func TestSpoolOverARestart(t *testing.T) {
 	clearEnv(t)
-	addr := freeAddr(t)
+	addr := freeaddr.Loopback(t)
 	dir := filepath.Join(t.TempDir(), "spool")
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 	t.Setenv("OTELNET_SPOOL_DIR", dir)
@@ -236,7 +238,7 @@ func TestSpoolOfSpans(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		t.Run(protocol, func(t *testing.T) {
 			clearEnv(t)
-			addr, dir := freeAddr(t), t.TempDir()
+			addr, dir := freeaddr.Loopback(t), t.TempDir()
 			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
 			t.Setenv("OTEL_METRICS_EXPORTER", "none")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +27,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/otelnet/agent/internal/freeaddr"
 )
 
 // The real exporters, real servers on loopback, and OTLP's own types to read what arrives.
@@ -134,21 +135,6 @@ func listen(t *testing.T, addr string) net.Listener {
 	return ln
 }
 
-// freeAddr returns a loopback address on which nobody listens, and nobody else will: its port lies below those that a system gives
-// to outgoing connections and to those who listen on port 0.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
-		if err == nil {
-			ln.Close()
-			return ln.Addr().String()
-		}
-	}
-	t.Fatal("no free port in a hundred tries")
-	return ""
-}
-
 var transports = []transport{
 	{
 		"grpc",
@@ -216,7 +202,7 @@ func eachTransport(t *testing.T, test func(t *testing.T, tr transport)) {
 func TestExportersOverAnOutage(t *testing.T) {
 	eachTransport(t, func(t *testing.T, tr transport) {
 		dir, b := t.TempDir(), &inbox{}
-		addr, stop := tr.serve(t, freeAddr(t), b)
+		addr, stop := tr.serve(t, freeaddr.Loopback(t), b)
 		s, told := openSpool(t, Config{Dir: dir}, osOpen)
 		e := tr.exporter(t, s, addr)
 		if err := e.Export(t.Context(), snapshot(0)); err != nil {
@@ -262,7 +248,7 @@ func TestExportersOverAnOutage(t *testing.T) {
 func TestExportersAndAnswers(t *testing.T) {
 	eachTransport(t, func(t *testing.T, tr transport) {
 		b := &inbox{}
-		addr, stop := tr.serve(t, freeAddr(t), b)
+		addr, stop := tr.serve(t, freeaddr.Loopback(t), b)
 		defer stop()
 		s, told := openSpool(t, Config{Dir: t.TempDir()}, osOpen)
 		e := tr.exporter(t, s, addr)
@@ -326,7 +312,7 @@ func flushed(t *testing.T, s *Spool) {
 // gRPC pauses for a second to two minutes between attempts to connect, and fails calls meanwhile; the spool must not wait for that.
 func TestGRPCReconnectsAtOnce(t *testing.T) {
 	tr, b := transports[0], &inbox{}
-	addr, stop := tr.serve(t, freeAddr(t), b)
+	addr, stop := tr.serve(t, freeaddr.Loopback(t), b)
 	stop()
 	s, _ := openSpool(t, Config{Dir: t.TempDir()}, osOpen)
 	e := tr.exporter(t, s, addr)
@@ -350,7 +336,7 @@ func TestProtocolChanges(t *testing.T) {
 	for _, from := range transports {
 		for _, to := range transports {
 			dir, b := t.TempDir(), &inbox{}
-			addr, stop := to.serve(t, freeAddr(t), b)
+			addr, stop := to.serve(t, freeaddr.Loopback(t), b)
 			stop()
 			s, _ := openSpool(t, Config{Dir: dir}, osOpen)
 			e := from.exporter(t, s, addr)
