@@ -44,7 +44,7 @@ func TestContinuousProfiles(t *testing.T) {
 	time.Sleep(cfg.Continuous) // for one that was about to begin
 	waitFor(t, "the last one's end", func() bool { return c.Captures()[0].State == StateDone })
 	newest := c.Captures()[0].ID
-	time.Sleep(3 * cfg.Continuous)
+	time.Sleep(3 * cfg.Continuous) // in which three more would have come
 	all := c.Captures()
 	if all[0].ID != newest {
 		t.Errorf("%s was made while an alert fired", all[0].ID)

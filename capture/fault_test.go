@@ -309,7 +309,7 @@ func TestADirectoryOfItsOwn(t *testing.T) {
 func lockedUp(mu *sync.Mutex) {
 	mu.Lock()
 	defer mu.Unlock()
-	time.Sleep(5 * time.Millisecond)
+	time.Sleep(5 * time.Millisecond) // what the profile measures
 }
 
 // The mutex profile tells what came in its seconds, not what was before, and leaves the rate as it was.

@@ -606,7 +606,7 @@ func TestFirstByteWait(t *testing.T) {
 			if got := s.FirstByteWait(); got != 0 {
 				t.Errorf("before any byte: got %v, want 0", got)
 			}
-			const pause = 20 * time.Millisecond
+			const pause = 20 * time.Millisecond // the wait that is measured
 			time.Sleep(pause)
 			io.WriteString(client, "a")
 			if _, err := server.Read(make([]byte, 1)); err != nil {

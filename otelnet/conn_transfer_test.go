@@ -195,7 +195,7 @@ func TestLongCopies(t *testing.T) {
 
 // A first byte that a copy takes past Read is seen too.
 func TestFirstByteOfACopy(t *testing.T) {
-	const pause = 20 * time.Millisecond
+	const pause = 20 * time.Millisecond // the wait that is measured
 	for name, copyByte := range map[string]func(dst, src net.Conn) (int64, error){
 		"io.Copy":   func(dst, src net.Conn) (int64, error) { return io.Copy(dst, src) },
 		"io.CopyN":  func(dst, src net.Conn) (int64, error) { return io.CopyN(dst, src, 1) },

@@ -52,7 +52,7 @@ func TestMutexWaitIsWhatWasWaited(t *testing.T) {
 		}
 	}
 	allWait := time.Now()
-	time.Sleep(hold)
+	time.Sleep(hold) // what is measured
 	shortest := time.Since(allWait)
 	mu.Unlock()
 	wg.Wait()

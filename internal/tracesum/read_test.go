@@ -63,6 +63,7 @@ func (c Cause) site(t testing.TB, name string) Site {
 	return c.Sites[i]
 }
 
+// nap is how long what is recorded waits: the time that a summary must find.
 const nap = 40 * time.Millisecond
 
 // parked waits until n goroutines wait for something in a function, so that what comes after is seen by all of them.
