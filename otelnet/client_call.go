@@ -166,7 +166,7 @@ func (c *clientCall) headers(resp *http.Response, err error) {
 		c.end(resp.StatusCode >= 500, errNone)
 	default:
 		if c.watch != nil {
-			resp.Body = &watchedBody{ReadCloser: resp.Body, n: &c.watch.read}
+			resp.Body = &countedBody{ReadCloser: resp.Body, n: &c.watch.read}
 		}
 		c.body = callBody{ReadCloser: resp.Body, call: c, ctx: ctx}
 		resp.Body = &c.body

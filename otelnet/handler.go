@@ -249,7 +249,7 @@ func (resp *response) firstFlush() {
 // the clock.
 func seconds(start int64) float64 { return time.Duration(sinceStart() - start).Seconds() }
 
-// countedBody counts what the handler reads of a body whose length was not announced.
+// countedBody counts what is read of a body.
 type countedBody struct {
 	io.ReadCloser
 	n *atomic.Int64

@@ -1,7 +1,6 @@
 package otelnet
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -43,18 +42,6 @@ func (resp *response) info(took float64) RequestInfo {
 type watchedCall struct {
 	firstByte float64 // seconds to the headers
 	read      atomic.Int64
-}
-
-// watchedBody counts what is read of a response.
-type watchedBody struct {
-	io.ReadCloser
-	n *atomic.Int64
-}
-
-func (b *watchedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.n.Add(int64(n))
-	return n, err
 }
 
 // keep shows the call to those who watch its connection. c.mu is held.
