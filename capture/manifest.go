@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -147,7 +148,7 @@ func (m *Manifest) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &read); err != nil {
 		return err
 	}
-	m.Took = time.Duration(read.TookSeconds * float64(time.Second))
+	m.Took = fromSeconds(read.TookSeconds)
 	return nil
 }
 
@@ -170,6 +171,9 @@ func (a *Artefact) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &read); err != nil {
 		return err
 	}
-	a.Took = time.Duration(read.TookSeconds * float64(time.Second))
+	a.Took = fromSeconds(read.TookSeconds)
 	return nil
 }
+
+// fromSeconds is the duration that was written as seconds, to the nanosecond: a decimal fraction is mostly a little more or less.
+func fromSeconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
