@@ -47,6 +47,29 @@ func (failing) List(context.Context, *grpc_health_v1.HealthListRequest) (*grpc_h
 	return nil, status.Error(codes.Internal, "no")
 }
 
+// ends counts the calls whose end a server's handlers before it have heard of.
+type ends struct{ n atomic.Int64 }
+
+func (*ends) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (*ends) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (*ends) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func (e *ends) HandleRPC(_ context.Context, event stats.RPCStats) {
+	if _, ok := event.(*stats.End); ok {
+		e.n.Add(1)
+	}
+}
+
+// wait waits for n of them: a call has ended for its client before the server's handlers hear of it.
+func (e *ends) wait(t *testing.T, n int64) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); e.n.Load() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the server's handlers heard of %d ends in 30 s, want %d", e.n.Load(), n)
+		}
+	}
+}
+
 // runs tells the connections of this run of a test from those of the one before, which the table still has.
 var runs atomic.Int64
 
@@ -63,9 +86,11 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var ended ends
 	srv := grpc.NewServer(
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithMeterProvider(mp))),
-		grpc.StatsHandler(otelnetgrpc.NewServerHandler()))
+		grpc.StatsHandler(otelnetgrpc.NewServerHandler()),
+		grpc.StatsHandler(&ended))
 	grpc_health_v1.RegisterHealthServer(srv, failing{health.NewServer()})
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
@@ -96,6 +121,7 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 	if err := conn.Invoke(ctx, "/made.Up/Method", &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{}); status.Code(err) != codes.Unimplemented {
 		t.Fatalf("an unknown method: got %v, want Unimplemented", err)
 	}
+	ended.wait(t, 4)
 	ids := make(map[string]uint64)
 	for _, name := range []string{front, back} { // from here on both are watched
 		ids[name] = row(t, name, func(otelnet.ConnInfo) bool { return true }).ID
@@ -106,10 +132,11 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 	if _, err := client.List(ctx, &grpc_health_v1.HealthListRequest{}); status.Code(err) != codes.Internal {
 		t.Fatalf("a method that fails: got %v, want Internal", err)
 	}
+	ended.wait(t, 5)
 	const last = "/grpc.health.v1.Health/List"
 	// NotFound is an answer for the server, and an error for who asked. A method that the server lacks never reaches it.
-	ends := map[string]struct{ requests, errors uint64 }{front: {5, 1}, back: {6, 3}}
-	for name, want := range ends {
+	wants := map[string]struct{ requests, errors uint64 }{front: {5, 1}, back: {6, 3}}
+	for name, want := range wants {
 		got := row(t, name, func(r otelnet.ConnInfo) bool { return r.Requests == want.requests && r.Errors == want.errors })
 		if got.Route != last || got.Protocol != "HTTP/2.0" {
 			t.Errorf("%s: got route %q over %q, want %q over HTTP/2.0", name, got.Route, got.Protocol, last)
@@ -123,7 +150,6 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 		}
 	}
 
-	// A call has ended for its client before the server's handlers hear of it.
 	calls := counted(t, reader)
 	for deadline := time.Now().Add(30 * time.Second); calls < 5 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		calls = counted(t, reader)
@@ -132,7 +158,7 @@ func TestCallsAreJoinedToConnections(t *testing.T) {
 		t.Errorf("calls that otelgrpc counted: got %d, want 5", calls)
 	}
 	conn.Close()
-	for name, want := range ends {
+	for name, want := range wants {
 		if got := row(t, name, func(r otelnet.ConnInfo) bool { return r.State == "closed" }); got.Requests != want.requests {
 			t.Errorf("%s: got %d requests after the close, want %d", name, got.Requests, want.requests)
 		}
