@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/otelnet/agent/internal/flags"
 )
 
 // When an incident is staged. Beside these, -incident takes the name of one, to come as with auto.
@@ -39,11 +41,10 @@ type settings struct {
 	anyTLS, anyEcho bool
 }
 
-// parseFlags tells a mistake and the usage on stderr, as package flag does.
-func parseFlags(args []string, stderr io.Writer) (settings, error) {
+// parseFlags reads the options. Where help is asked for, it writes that to stdout and returns flag.ErrHelp.
+func parseFlags(args []string, stdout io.Writer) (settings, error) {
 	s := settings{incident: incidentAuto}
-	fs := flag.NewFlagSet("demo-service", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs := flags.New("demo-service")
 	fs.StringVar(&s.addr, "addr", "127.0.0.1:8080", "serve HTTP on `host:port`")
 	fs.StringVar(&s.tlsAddr, "tls", "127.0.0.1:8443", "serve HTTPS with HTTP/2 on `host:port`, with a certificate made at the start; \"\" for none")
 	fs.StringVar(&s.echoAddr, "echo", "127.0.0.1:8081", "echo TCP and UDP on `host:port`; \"\" for none")
@@ -57,11 +58,12 @@ func parseFlags(args []string, stderr io.Writer) (settings, error) {
 	fs.StringVar(&s.captures, "captures", os.Getenv("OTELNET_CAPTURE_DIR"), "keep captures in this `directory`; without it they are kept until the program ends")
 	format := "text"
 	fs.Func("log", "print in this `format`: text or json (default text)", oneOf(&format, "text", "json"))
-	fs.Usage = func() {
-		fmt.Fprint(stderr, "Usage: demo-service [flags]\n       demo-service health [URL]\n\nFlags:\n")
+	if err := flags.Parse(fs, args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, "Usage: demo-service [flags]\n       demo-service health [URL]\n\nFlags:\n")
+		fs.SetOutput(stdout)
 		fs.PrintDefaults()
-	}
-	if err := fs.Parse(args); err != nil {
+		return settings{}, err
+	} else if err != nil {
 		return settings{}, err
 	}
 	s.json = format == "json"
@@ -70,12 +72,7 @@ func parseFlags(args []string, stderr io.Writer) (settings, error) {
 		s.anyTLS = s.anyTLS && f.Name != "tls"
 		s.anyEcho = s.anyEcho && f.Name != "echo"
 	})
-	if err := s.check(fs.Args()); err != nil {
-		fmt.Fprintln(stderr, err)
-		fs.Usage()
-		return settings{}, err
-	}
-	return s, nil
+	return s, s.check(fs.Args())
 }
 
 func (s settings) check(args []string) error {

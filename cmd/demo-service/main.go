@@ -42,11 +42,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, t timing)
 	if len(args) > 0 && args[0] == "health" {
 		return health(ctx, args[1:], stderr)
 	}
-	s, err := parseFlags(args, stderr)
+	s, err := parseFlags(args, stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
+		fmt.Fprintf(stderr, "demo-service: %v\ndemo-service -h shows the flags\n", err)
 		return 2
 	}
 	if s.duration > 0 {

@@ -45,40 +45,47 @@ func runFor(t *testing.T, args ...string) (status int, stdout, stderr string) {
 }
 
 func TestWrongUsage(t *testing.T) {
-	tests := []struct {
-		args   []string
-		status int
-		stderr []string
+	for _, test := range []struct {
+		args   string
+		stderr string
 	}{
-		{[]string{"-h"}, 0, []string{"Usage: demo-service [flags]", "-incident", "-load"}},
-		{[]string{"-unknown"}, 2, []string{"-unknown", "Usage:"}},
-		{[]string{"-load", "many"}, 2, []string{`invalid value "many" for flag -load`, "Usage:"}},
-		{[]string{"-load", "-1"}, 2, []string{"-load -1: want 0 to 5000"}},
-		{[]string{"-load", "5001"}, 2, []string{"-load 5001: want 0 to 5000"}},
-		{[]string{"-incident", "later"}, 2, []string{`invalid value "later" for flag -incident: want auto, off, now, cache, mutex, hotloop, leak, heap, downstream, backlog`}},
-		{[]string{"-log", "xml"}, 2, []string{`invalid value "xml" for flag -log: want text, json`}},
-		{[]string{"-for", "soon"}, 2, []string{`invalid value "soon" for flag -for`}},
-		{[]string{"-for", "-1s"}, 2, []string{"-for -1s: want a duration that is not negative"}},
-		{[]string{"-addr", ""}, 2, []string{"-addr is empty"}},
-		{[]string{"serve"}, 2, []string{`unexpected argument "serve"`, "Usage:"}},
-		{[]string{"health", "one", "two"}, 2, []string{"Usage: demo-service health [URL]"}},
-		{[]string{"health", "-x"}, 2, []string{"Usage: demo-service health [URL]"}},
-	}
-	for _, test := range tests {
-		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			status, stdout, stderr := runFor(t, test.args...)
-			if status != test.status {
-				t.Errorf("exit status: got %d, want %d", status, test.status)
-			}
-			if stdout != "" {
-				t.Errorf("stdout: got %q, want nothing", stdout)
-			}
-			for _, want := range test.stderr {
-				if !strings.Contains(stderr, want) {
-					t.Errorf("stderr: got %q, want it to contain %q", stderr, want)
-				}
+		{"-unknown", "there is no option -unknown"},
+		{"-laod 1", "there is no option -laod, did you mean -load?"},
+		{"-load many", `-load "many": want a whole number`},
+		{"-load -1", "-load -1: want 0 to 5000"},
+		{"-load 5001", "-load 5001: want 0 to 5000"},
+		{"-incident later", `-incident "later": want auto, off, now, cache, mutex, hotloop, leak, heap, downstream, backlog`},
+		{"-log xml", `-log "xml": want text, json`},
+		{"-for soon", `-for "soon": want a duration such as 2s or 1m`},
+		{"-for -1s", "-for -1s: want a duration that is not negative"},
+		{"-addr=", "-addr is empty, want host:port"},
+		{"serve", `unexpected argument "serve"`},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			status, stdout, stderr := runFor(t, strings.Fields(test.args)...)
+			want := "demo-service: " + test.stderr + "\ndemo-service -h shows the flags\n"
+			if status != 2 || stdout != "" || stderr != want {
+				t.Errorf("status %d, stdout %q, stderr %q; want 2, nothing, %q", status, stdout, stderr, want)
 			}
 		})
+	}
+	for _, args := range []string{"health one two", "health -x"} {
+		status, stdout, stderr := runFor(t, strings.Fields(args)...)
+		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "Usage: demo-service health [URL]\n") {
+			t.Errorf("%s: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	status, stdout, stderr := runFor(t, "-h")
+	if status != 0 || stderr != "" {
+		t.Errorf("status %d, stderr %q; want 0 and nothing", status, stderr)
+	}
+	for _, want := range []string{"Usage: demo-service [flags]", "-incident", "-load"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("stdout lacks %q:\n%s", want, stdout)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelnet/agent/internal/flags"
 	"github.com/otelnet/agent/report"
 	"github.com/otelnet/agent/report/remote"
 )
@@ -76,7 +77,7 @@ func (s *reportSettings) build(ctx context.Context) (*report.Report, error) {
 
 func parseReport(args []string, now time.Time) (*reportSettings, error) {
 	s := &reportSettings{remote: remote.Options{Header: http.Header{}, Select: map[string]string{}}}
-	fs := newFlags("report")
+	fs := flags.New("report")
 	from := fs.String("from", "", "")
 	length := fs.String("range", "1h", "")
 	until := fs.String("until", "", "")

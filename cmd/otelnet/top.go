@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/otelnet/agent/internal/flags"
 	"github.com/otelnet/agent/otelnet"
 )
 
@@ -53,7 +54,7 @@ func top(args []string, stdout io.Writer) error {
 
 func parseTop(args []string) (topSettings, error) {
 	set := topSettings{}
-	fs := newFlags("top")
+	fs := flags.New("top")
 	sort := fs.String("sort", "-sendRate", "")
 	match := fs.String("filter", "", "")
 	state := fs.String("state", "open", "")

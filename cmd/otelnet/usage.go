@@ -5,9 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
-	"time"
+
+	"github.com/otelnet/agent/internal/flags"
 )
 
 const (
@@ -57,48 +56,11 @@ func hint(args []string) string {
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
-// newFlags returns the options of a command, which says itself what is wrong with them.
-func newFlags(name string) *flag.FlagSet {
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	return fs
-}
-
-// badValue is how package flag words an option's value that it cannot take.
-var badValue = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?(-\S+?): (.*)$`)
-
-// parseFlags reads the options. Its errors are usageErrors in the words of this tool, and flag.ErrHelp.
+// parseFlags reads the options. Its errors are usageErrors and flag.ErrHelp.
 func parseFlags(fs *flag.FlagSet, args []string) error {
-	err := fs.Parse(args)
+	err := flags.Parse(fs, args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	text := err.Error()
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
-		text = "there is no option " + name
-	} else if name, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
-		text = name + " needs a value"
-	} else if m := badValue.FindStringSubmatch(text); m != nil {
-		why := m[3]
-		switch {
-		case strings.HasPrefix(text, "invalid boolean"):
-			why = "want true or false"
-		case why == "parse error":
-			why = "want " + allowedValue(fs.Lookup(m[2][1:]))
-		case why == "value out of range":
-			why = "too large a number"
-		}
-		text = fmt.Sprintf("%s %s: %s", m[2], m[1], why)
-	}
-	return usageError{fs.Name() + ": " + text}
-}
-
-// allowedValue describes what an option takes by the type of its value.
-func allowedValue(f *flag.Flag) string {
-	if getter, ok := f.Value.(flag.Getter); ok {
-		if _, ok := getter.Get().(time.Duration); ok {
-			return "a duration such as 2s or 1m"
-		}
-	}
-	return "a whole number"
+	return usageError{fs.Name() + ": " + err.Error()}
 }
