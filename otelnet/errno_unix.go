@@ -17,4 +17,7 @@ var errnoClasses = map[syscall.Errno]errorClass{
 	syscall.ENFILE:        errTooManyFiles,
 	syscall.EADDRINUSE:    errAddrInUse,
 	syscall.EADDRNOTAVAIL: errAddrNotAvailable,
+	syscall.ENOENT:        errNoSuchFile,
+	syscall.EACCES:        errPermission,
+	syscall.EPERM:         errPermission,
 }

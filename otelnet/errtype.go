@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-// errorClass is a value of error.type. The set is closed, so that an error's text never becomes an attribute.
+// errorClass is a value of error.type; docs/connections.md has what each means. The set is closed, so that an error's text never
+// becomes an attribute.
 type errorClass uint8
 
 const (
@@ -29,6 +30,8 @@ const (
 	errTooManyFiles
 	errAddrInUse
 	errAddrNotAvailable
+	errNoSuchFile
+	errPermission
 	errClosed
 	errTLSAlert
 	errTLSCertificate
@@ -54,6 +57,8 @@ var errorTypes = [...]string{
 	errTooManyFiles:     "too_many_open_files",
 	errAddrInUse:        "address_in_use",
 	errAddrNotAvailable: "address_not_available",
+	errNoSuchFile:       "no_such_file",
+	errPermission:       "permission_denied",
 	errClosed:           "closed",
 	errTLSAlert:         "tls_alert",
 	errTLSCertificate:   "tls_certificate",

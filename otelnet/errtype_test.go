@@ -10,11 +10,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -154,6 +158,10 @@ func TestErrorTypesOfRealErrors(t *testing.T) {
 			_, err = net.Listen("tcp", ln.Addr().String())
 			return err
 		},
+		"no_such_file": func(t *testing.T) error {
+			_, err := net.Dial("unix", filepath.Join(t.TempDir(), "missing"))
+			return err
+		},
 		"not_tls": func(t *testing.T) error {
 			srv := httptest.NewServer(http.NotFoundHandler())
 			defer srv.Close()
@@ -215,6 +223,30 @@ func TestErrorTypesThatAreHardToProvoke(t *testing.T) {
 		if got := classify(tt.err).String(); got != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.err, got, tt.want)
 		}
+	}
+}
+
+func TestErrorTypesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/connections.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Errors\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	got := map[string]bool{"": true}
+	for row := range strings.Lines(section) {
+		if cells := strings.Split(row, "|"); len(cells) > 2 {
+			for _, m := range regexp.MustCompile("`([a-z_A-Z]+)`").FindAllStringSubmatch(cells[1], -1) {
+				got[m[1]] = true
+			}
+		}
+	}
+	want := map[string]bool{}
+	for _, name := range errorTypes {
+		want[name] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/connections.md (-recorded +documented):\n%s", diff)
 	}
 }
 
