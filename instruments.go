@@ -9,6 +9,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelnet/agent/internal/version"
 )
 
 // ScopeName is the instrumentation scope of the agent's metrics about itself.
@@ -41,7 +43,7 @@ type instruments struct {
 
 // newInstruments creates them. The outages are read at every collection.
 func newInstruments(mp metric.MeterProvider, outages ...*outage) (*instruments, error) {
-	meter := mp.Meter(ScopeName)
+	meter := mp.Meter(ScopeName, metric.WithInstrumentationVersion(version.Module()))
 	tick, err := meter.Float64Histogram(metricTickDuration,
 		metric.WithUnit("s"),
 		metric.WithDescription("Time the agent took to collect a snapshot, evaluate the rules on it and keep it."),

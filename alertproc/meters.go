@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelnet/agent/internal/version"
 )
 
 // ScopeName is the instrumentation scope of every instrument this package creates.
@@ -28,7 +30,7 @@ type meters struct {
 }
 
 func newMeters(mp metric.MeterProvider, observe metric.Callback) (*meters, error) {
-	meter := mp.Meter(ScopeName)
+	meter := mp.Meter(ScopeName, metric.WithInstrumentationVersion(version.Module()))
 	var m meters
 	var err error
 	if m.state, err = meter.Int64ObservableGauge(metricState, metric.WithUnit("{state}"), // "1" would make it otelnet_alert_state_ratio in Prometheus

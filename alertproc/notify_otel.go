@@ -5,6 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
+
+	"github.com/otelnet/agent/internal/version"
 )
 
 // otelNotifier emits a log record for each change.
@@ -14,7 +16,7 @@ type otelNotifier struct{ logger log.Logger }
 const eventAlert = "otelnet.alert"
 
 func newOTelNotifier(provider log.LoggerProvider) *otelNotifier {
-	return &otelNotifier{provider.Logger(ScopeName)}
+	return &otelNotifier{provider.Logger(ScopeName, log.WithInstrumentationVersion(version.Module()))}
 }
 
 func (n *otelNotifier) deliver(ctx context.Context, m message) error {

@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelnet/agent/internal/version"
 )
 
 // ScopeName is the instrumentation scope of this package's metrics.
@@ -45,7 +47,7 @@ func newMeters(mp metric.MeterProvider, size func() int64) (*meters, error) {
 	if mp == nil {
 		mp = otel.GetMeterProvider()
 	}
-	meter := mp.Meter(ScopeName)
+	meter := mp.Meter(ScopeName, metric.WithInstrumentationVersion(version.Module()))
 	captures, err := meter.Int64Counter(metricCaptures,
 		metric.WithUnit("{capture}"), metric.WithDescription("Requests for a capture of evidence, by what became of them."))
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/otelnet/agent/internal/version"
 )
 
 // Names of the metrics. Those of the semantic conventions keep their names; our own begin with "otelnet.".
@@ -84,7 +86,7 @@ type instruments struct {
 }
 
 func newInstruments(mp metric.MeterProvider) (*instruments, error) {
-	b := builder{meter: mp.Meter(ScopeName)}
+	b := builder{meter: mp.Meter(ScopeName, metric.WithInstrumentationVersion(version.Module()))}
 	ins := &instruments{
 		meter: b.meter,
 

@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelnet/agent/internal/version"
 )
 
 // ErrStarted is returned by Start when a Collector already reports to the same meter provider: the SDK would add the
@@ -79,7 +81,7 @@ func (c *Collector) Stop() error {
 }
 
 func (c *Collector) register(cfg config, available []metrics.Description) error {
-	meter := cfg.provider.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL))
+	meter := cfg.provider.Meter(ScopeName, metric.WithInstrumentationVersion(version.Module()), metric.WithSchemaURL(semconv.SchemaURL))
 	list := cfg.runtimeInstruments(available)
 	c.runtime = newRuntimeReader(list, available)
 	var observables []metric.Observable

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelnet/agent/internal/version"
 )
 
 // processStart stands for the moment from which the runtime counts; package initialisation is as close as one can get.
@@ -140,7 +142,7 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		}
 	}
 	out.scope[0] = metricdata.ScopeMetrics{
-		Scope:   instrumentation.Scope{Name: ScopeName, SchemaURL: semconv.SchemaURL},
+		Scope:   instrumentation.Scope{Name: ScopeName, Version: version.Module(), SchemaURL: semconv.SchemaURL},
 		Metrics: appendAll(out.metrics[:len(p.list):len(p.list)], p.all, now),
 	}
 	return out.scope[:], nil
