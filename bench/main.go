@@ -106,7 +106,7 @@ func run(fast bool, only, doc, profile string) error {
 	report.took = time.Since(begun)
 	fmt.Print(report.text())
 	if doc != "" {
-		return report.putInto(doc)
+		return place.Put(doc, report.markdown())
 	}
 	return nil
 }

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/otelnet/agent/bench/internal/tables"
 )
 
 // report is the table, as it grows.
@@ -123,44 +121,9 @@ func (r *report) markdown() string {
 
 // circumstances says where and how the numbers were taken.
 func (r *report) circumstances() string {
-	return fmt.Sprintf("%s %s/%s, %s, %d CPUs, load %s; up to %d rounds of %v or more for each subject, in turn; %v in all.",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel(), runtime.NumCPU(), load(), r.effort.rounds, r.effort.round, r.took.Round(time.Second))
+	return fmt.Sprintf("%s; up to %d rounds of %v or more for each subject, in turn; %v in all.",
+		tables.Machine(), r.effort.rounds, r.effort.round, r.took.Round(time.Second))
 }
 
-func kernel() string {
-	out, err := exec.Command("uname", "-sr").Output()
-	if err != nil {
-		return "kernel unknown"
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// load is the machine's load over the last five minutes, "unknown" where it does not say.
-func load() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if fields := strings.Fields(string(b)); err == nil && len(fields) > 1 {
-		return fields[1]
-	}
-	return "unknown"
-}
-
-// The table stands between these lines of a document.
-const (
-	tableBegin = "<!-- table: make bench writes what follows -->\n"
-	tableEnd   = "<!-- end of table -->\n"
-)
-
-// putInto replaces the table in a document.
-func (r *report) putInto(file string) error {
-	doc, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("-doc: %w", err)
-	}
-	before, rest, ok := bytes.Cut(doc, []byte(tableBegin))
-	_, after, closed := bytes.Cut(rest, []byte(tableEnd))
-	if !ok || !closed {
-		return fmt.Errorf("-doc: %s lacks the lines %q and %q", file, tableBegin, tableEnd)
-	}
-	out := slices.Concat(before, []byte(tableBegin), []byte(r.markdown()), []byte(tableEnd), after)
-	return os.WriteFile(file, out, 0o666)
-}
+// place is where the document has the table.
+var place = tables.Place{Begin: "<!-- table: make bench writes what follows -->\n", End: "<!-- end of table -->\n"}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -91,36 +89,11 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-func TestPutInto(t *testing.T) {
+func TestMarkdown(t *testing.T) {
 	r := newReport(quick)
 	r.add(group{title: "G", subjects: []string{bare}}, scenario{subjects: []string{bare}, rows: []row{{label: "row", of: cpuTime}}},
 		results{bare: {{cpuTime: 5}}})
-	file := filepath.Join(t.TempDir(), "doc.md")
-	write := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	write("before\n" + tableBegin + "old\n" + tableEnd + "after\n")
-	if err := r.putInto(file); err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"before\n" + tableBegin, "| row | 5.00 ns |", tableEnd + "after\n"} {
-		if !strings.Contains(string(got), want) {
-			t.Errorf("%q is not in\n%s", want, got)
-		}
-	}
-	if strings.Contains(string(got), "old") {
-		t.Errorf("the old table is still in\n%s", got)
-	}
-
-	write("no markers\n")
-	if err := r.putInto(file); err == nil || !strings.Contains(err.Error(), "lacks the lines") {
-		t.Errorf("a document without markers: got %v, want an error that says so", err)
+	if got := r.markdown(); !strings.Contains(got, "| row | 5.00 ns |") {
+		t.Errorf("the row is not in\n%s", got)
 	}
 }

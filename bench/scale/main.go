@@ -13,15 +13,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"time"
+
+	"github.com/otelnet/agent/bench/internal/tables"
 )
 
 // effort is how long a run takes.
@@ -74,27 +74,11 @@ func run(collector, root, doc string) error {
 	if doc == "" {
 		return nil
 	}
-	return putInto(doc, text)
+	return place.Put(doc, text)
 }
 
-// The tables stand between these lines of a document.
-const (
-	tableBegin = "<!-- tables: make scale writes what follows -->\n"
-	tableEnd   = "<!-- end of tables -->\n"
-)
-
-func putInto(file, text string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("-doc: %w", err)
-	}
-	before, rest, ok := bytes.Cut(old, []byte(tableBegin))
-	_, after, closed := bytes.Cut(rest, []byte(tableEnd))
-	if !ok || !closed {
-		return fmt.Errorf("-doc: %s lacks the lines %q and %q", file, tableBegin, tableEnd)
-	}
-	return os.WriteFile(file, slices.Concat(before, []byte(tableBegin), []byte(text), []byte(tableEnd), after), 0o666)
-}
+// place is where the document has the tables.
+var place = tables.Place{Begin: "<!-- tables: make scale writes what follows -->\n", End: "<!-- end of tables -->\n"}
 
 // measure takes every number of a run.
 func measure(ctx context.Context, e effort, collector, root string) (*report, error) {

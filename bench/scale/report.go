@@ -3,11 +3,10 @@ package main
 import (
 	"fmt"
 	"math"
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"time"
+
+	"github.com/otelnet/agent/bench/internal/tables"
 )
 
 // report is what a run has found.
@@ -47,7 +46,7 @@ func (r *report) markdown() string {
 		}
 		b.WriteString("\n" + r.arithmetic())
 	}
-	fmt.Fprintf(&b, "\n%s %s/%s, %s, %d CPUs, load %s; %v in all.\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel(), runtime.NumCPU(), load(), r.took.Round(time.Second))
+	fmt.Fprintf(&b, "\n%s; %v in all.\n", tables.Machine(), r.took.Round(time.Second))
 	return b.String()
 }
 
@@ -145,20 +144,4 @@ func scaled(x float64, unit string) string {
 		return fmt.Sprintf("%.1f %s%s", x, prefixes[0], unit)
 	}
 	return fmt.Sprintf("%.0f %s%s", x, prefixes[0], unit)
-}
-
-func kernel() string {
-	out, err := exec.Command("uname", "-sr").Output()
-	if err != nil {
-		return "kernel unknown"
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func load() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if fields := strings.Fields(string(b)); err == nil && len(fields) > 1 {
-		return fields[1]
-	}
-	return "unknown"
 }

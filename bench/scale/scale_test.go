@@ -3,7 +3,6 @@ package main
 import (
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,23 +87,6 @@ func TestFleet(t *testing.T) {
 		if math.Abs(got[0]-got[1]) > 1e-6*got[1] {
 			t.Errorf("%s: got %v, want %v", name, got[0], got[1])
 		}
-	}
-}
-
-func TestPutInto(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "doc")
-	if err := os.WriteFile(file, []byte("a\n"+tableBegin+"old\n"+tableEnd+"b\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := putInto(file, "new\n"); err != nil {
-		t.Fatal(err)
-	}
-	got, _ := os.ReadFile(file)
-	if want := "a\n" + tableBegin + "new\n" + tableEnd + "b\n"; string(got) != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if err := putInto(os.DevNull, "x"); err == nil {
-		t.Error("a file without markers was accepted")
 	}
 }
 
