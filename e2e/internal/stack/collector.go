@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Collector is the real program with this repository's collector-config.yaml.
+// Collector is the real program with a configuration of this repository.
 type Collector struct {
 	GRPCEndpoint string // host:port for OTLP over gRPC
 	HTTPEndpoint string // host:port for OTLP over HTTP
@@ -22,6 +22,27 @@ type Collector struct {
 
 // StartCollector starts it between the given backends, with its queues below dir and, if any, further environment.
 func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string, env ...string) *Collector {
+	tb.Helper()
+	backends := []string{"PROMETHEUS_ENDPOINT=" + prometheusURL, "INFLUXDB_ENDPOINT=" + influxURL}
+	return startCollector(tb, dir, "collector", []string{CollectorConfig()}, append(backends, env...))
+}
+
+// StartTier starts a Collector with files of deploy/collector, or others by their full path, as one of several under its name. Below
+// dir it has a queue of its own.
+func StartTier(tb testing.TB, dir, name string, files []string, env ...string) *Collector {
+	tb.Helper()
+	var paths []string
+	for _, f := range files {
+		if !filepath.IsAbs(f) {
+			f = filepath.Join(Root(), "deploy", "collector", f)
+		}
+		paths = append(paths, f)
+	}
+	return startCollector(tb, dir, name, paths, env)
+}
+
+// startCollector starts one with these files; env follows what says where it listens and keeps its queues.
+func startCollector(tb testing.TB, dir, name string, files, env []string) *Collector {
 	tb.Helper()
 	health, metrics := FreeAddr(tb), FreeAddr(tb)
 	metricsHost, metricsPort, err := net.SplitHostPort(metrics)
@@ -35,21 +56,19 @@ func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string, 
 		healthURL:    "http://" + health,
 	}
 	c.command = Command{
-		Name: "collector",
-		Path: CollectorBinary(tb),
-		Args: []string{"--config", CollectorConfig()},
+		Name: name, Path: CollectorBinary(tb), Dir: dir,
 		Env: append([]string{
 			"OTLP_GRPC_ENDPOINT=" + c.GRPCEndpoint,
 			"OTLP_HTTP_ENDPOINT=" + c.HTTPEndpoint,
 			"PROMETHEUS_LOOP_ENDPOINT=" + FreeAddr(tb),
-			"PROMETHEUS_ENDPOINT=" + prometheusURL,
-			"INFLUXDB_ENDPOINT=" + influxURL,
-			"OTELCOL_STORAGE_DIR=" + filepath.Join(dir, "collector"),
+			"OTELCOL_STORAGE_DIR=" + filepath.Join(dir, name),
 			"HEALTH_ENDPOINT=" + health,
 			"COLLECTOR_METRICS_HOST=" + metricsHost,
 			"COLLECTOR_METRICS_PORT=" + metricsPort,
 		}, env...),
-		Dir: dir,
+	}
+	for _, f := range files {
+		c.command.Args = append(c.command.Args, "--config", f)
 	}
 	c.Start(tb)
 	return c
