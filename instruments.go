@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelnet/agent/internal/guard"
 	"github.com/otelnet/agent/internal/version"
 )
 
@@ -61,7 +62,7 @@ func newInstruments(mp metric.MeterProvider, outages ...*outage) (*instruments, 
 	if err != nil {
 		return nil, fmt.Errorf("agent: %s: %w", metricExportFailures, err)
 	}
-	_, err = meter.RegisterCallback(func(_ context.Context, obs metric.Observer) error {
+	_, err = meter.RegisterCallback(guard.Callback("agent: collect", func(_ context.Context, obs metric.Observer) error {
 		for _, o := range outages {
 			signal := metric.WithAttributes(attrSignal.String(o.signal))
 			failed := o.failed.Load()
@@ -69,7 +70,7 @@ func newInstruments(mp metric.MeterProvider, outages ...*outage) (*instruments, 
 			obs.ObserveInt64(exports, o.ok.Load()+failed, signal)
 		}
 		return nil
-	}, exports, failures)
+	}), exports, failures)
 	if err != nil {
 		return nil, fmt.Errorf("agent: %s: %w", metricExports, err)
 	}
@@ -98,7 +99,7 @@ func newSpoolInstruments(meter metric.Meter, outages []*outage) error {
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
-	_, err := meter.RegisterCallback(func(_ context.Context, obs metric.Observer) error {
+	_, err := meter.RegisterCallback(guard.Callback("agent: collect", func(_ context.Context, obs metric.Observer) error {
 		for _, o := range outages {
 			st, signal := o.spool.Stats(), attrSignal.String(o.signal)
 			with := metric.WithAttributes(signal)
@@ -111,7 +112,7 @@ func newSpoolInstruments(meter metric.Meter, outages []*outage) error {
 			}
 		}
 		return nil
-	}, requests, size, sent, dropped, rejected)
+	}), requests, size, sent, dropped, rejected)
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}

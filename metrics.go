@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/otelnet/agent/alertproc"
+	"github.com/otelnet/agent/internal/guard"
 	"github.com/otelnet/agent/internal/histogram"
 	"github.com/otelnet/agent/otelnet"
 	"github.com/otelnet/agent/runtimemetrics"
@@ -140,8 +141,11 @@ func (p producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error
 	var all []metricdata.ScopeMetrics
 	var errs []error
 	for _, one := range p {
-		scopes, err := one.Produce(ctx)
-		all, errs = append(all, scopes...), append(errs, err)
+		errs = append(errs, guard.Call("agent: collect", func() error {
+			scopes, err := one.Produce(ctx)
+			all = append(all, scopes...)
+			return err
+		}))
 	}
 	return all, errors.Join(errs...)
 }

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/otelnet/agent/internal/guard"
 	"github.com/otelnet/agent/spool"
 )
 
@@ -100,7 +101,8 @@ func isKept(err error) bool {
 }
 
 // metricExporter hands exports on and reports their errors to the outage instead of the reader, which would write a
-// line to OpenTelemetry's global error handler at every interval.
+// line to OpenTelemetry's global error handler at every interval. The SDK calls it in goroutines of its own, where a panic of the
+// service's exporter would end the service.
 type metricExporter struct {
 	sdkmetric.Exporter
 	outage *outage
@@ -109,13 +111,23 @@ type metricExporter struct {
 func (e metricExporter) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
 	if !e.outage.mute.Load() {
 		rm = mergeScopes(rm)
-		err := e.Exporter.Export(ctx, rm)
-		if isInvalidText(err) {
-			err = e.Exporter.Export(ctx, withValidText(rm))
-		}
-		e.outage.record(err)
+		e.outage.record(guard.Call("the exporter", func() error {
+			err := e.Exporter.Export(ctx, rm)
+			if isInvalidText(err) {
+				err = e.Exporter.Export(ctx, withValidText(rm))
+			}
+			return err
+		}))
 	}
 	return nil
+}
+
+func (e metricExporter) ForceFlush(ctx context.Context) error {
+	return guard.Call("the exporter", func() error { return e.Exporter.ForceFlush(ctx) })
+}
+
+func (e metricExporter) Shutdown(ctx context.Context) error {
+	return guard.Call("the exporter", func() error { return e.Exporter.Shutdown(ctx) })
 }
 
 // spanExporter does the same for spans.
@@ -126,11 +138,17 @@ type spanExporter struct {
 
 func (e spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if !e.outage.mute.Load() {
-		err := e.SpanExporter.ExportSpans(ctx, spans)
-		if isInvalidText(err) {
-			err = e.SpanExporter.ExportSpans(ctx, withValidSpans(spans))
-		}
-		e.outage.record(err)
+		e.outage.record(guard.Call("the exporter", func() error {
+			err := e.SpanExporter.ExportSpans(ctx, spans)
+			if isInvalidText(err) {
+				err = e.SpanExporter.ExportSpans(ctx, withValidSpans(spans))
+			}
+			return err
+		}))
 	}
 	return nil
+}
+
+func (e spanExporter) Shutdown(ctx context.Context) error {
+	return guard.Call("the exporter", func() error { return e.SpanExporter.Shutdown(ctx) })
 }

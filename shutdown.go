@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/otelnet/agent/internal/guard"
 )
 
 // Shutdown exports the last numbers, sends the notifications that are queued, closes the admin server and ends every
@@ -92,7 +94,7 @@ func finish(ctx context.Context, log *slog.Logger, parts ...part) error {
 	results := make([]chan error, len(parts))
 	for i, p := range parts {
 		results[i] = make(chan error, 1)
-		go func() { results[i] <- p.end(ctx) }()
+		go func() { results[i] <- guard.Call(p.name, func() error { return p.end(ctx) }) }()
 	}
 	slow := time.NewTimer(patience)
 	defer slow.Stop()

@@ -5,7 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/otelnet/agent/history"
+	"github.com/otelnet/agent/internal/guard"
 )
 
 const (
@@ -93,11 +96,13 @@ func (h *hub) count() int {
 // wait returns when no follower runs any more.
 func (h *hub) wait() { h.wg.Wait() }
 
-// follow makes a frame of each snapshot until ctx ends.
+// follow makes a frame of each snapshot until ctx ends. One that cannot be made is told of and left out.
 func (h *hub) follow(ctx context.Context) {
 	for {
 		changed := h.store.Changed() // before the query, so that no snapshot falls between the two
-		h.step(ctx)
+		if err := guard.Call("admin: the page's stream", func() error { h.step(ctx); return nil }); err != nil {
+			otel.Handle(err)
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():

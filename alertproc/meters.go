@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelnet/agent/internal/guard"
 	"github.com/otelnet/agent/internal/version"
 )
 
@@ -41,7 +42,7 @@ func newMeters(mp metric.MeterProvider, observe metric.Callback) (*meters, error
 		metric.WithDescription("Notifications about alerts, by what became of them.")); err != nil {
 		return nil, err
 	}
-	if m.registration, err = meter.RegisterCallback(observe, m.state); err != nil {
+	if m.registration, err = meter.RegisterCallback(guard.Callback("alertproc: collect", observe), m.state); err != nil {
 		return nil, err
 	}
 	return &m, nil

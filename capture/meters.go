@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelnet/agent/internal/guard"
 	"github.com/otelnet/agent/internal/version"
 )
 
@@ -58,10 +59,10 @@ func newMeters(mp metric.MeterProvider, size func() int64) (*meters, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture: %s: %w", metricCaptureSize, err)
 	}
-	registration, err := meter.RegisterCallback(func(_ context.Context, obs metric.Observer) error {
+	registration, err := meter.RegisterCallback(guard.Callback("capture: collect", func(_ context.Context, obs metric.Observer) error {
 		obs.ObserveInt64(stored, size())
 		return nil
-	}, stored)
+	}), stored)
 	if err != nil {
 		return nil, fmt.Errorf("capture: %s: %w", metricCaptureSize, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelnet/agent/internal/guard"
 )
 
 // scope is everything that feeds one MeterProvider: its instruments, the endpoints that share them, and the one
@@ -88,7 +90,7 @@ func newScope(mp metric.MeterProvider) *scope {
 		ins.serverActive, ins.serverConnections, ins.clientActive, ins.clientConnections, ins.io,
 		ins.httpServerActive, ins.httpClientActive, ins.httpClientOpenConns, ins.clientConnUses, ins.clientResends,
 		ins.serverUpgraded)
-	_, err = ins.meter.RegisterCallback(s.collect, observed...)
+	_, err = ins.meter.RegisterCallback(guard.Callback("otelnet: collect", s.collect), observed...)
 	report(err)
 	return s
 }

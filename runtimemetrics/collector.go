@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/otelnet/agent/internal/guard"
 	"github.com/otelnet/agent/internal/version"
 )
 
@@ -101,7 +102,7 @@ func (c *Collector) register(cfg config, available []metrics.Description) error 
 }
 
 func (c *Collector) call(meter metric.Meter, back metric.Callback, observables []metric.Observable) error {
-	r, err := meter.RegisterCallback(back, observables...)
+	r, err := meter.RegisterCallback(guard.Callback("runtimemetrics: collect", back), observables...)
 	if err != nil {
 		return fmt.Errorf("runtimemetrics: register callback: %w", err)
 	}
