@@ -31,6 +31,11 @@ func StartCollector(tb testing.TB, dir string, prometheusURL, influxURL string, 
 // dir it has a queue of its own.
 func StartTier(tb testing.TB, dir, name string, files []string, env ...string) *Collector {
 	tb.Helper()
+	return startTier(tb, dir, name, files, env)
+}
+
+func startTier(tb testing.TB, dir, name string, files, env []string, change ...func(*Command)) *Collector {
+	tb.Helper()
 	var paths []string
 	for _, f := range files {
 		if !filepath.IsAbs(f) {
@@ -38,11 +43,21 @@ func StartTier(tb testing.TB, dir, name string, files []string, env ...string) *
 		}
 		paths = append(paths, f)
 	}
-	return startCollector(tb, dir, name, paths, env)
+	return startCollector(tb, dir, name, paths, env, change...)
 }
 
-// startCollector starts one with these files; env follows what says where it listens and keeps its queues.
-func startCollector(tb testing.TB, dir, name string, files, env []string) *Collector {
+// StartTierResolving is StartTier for a Collector that finds names by resolvConf in place of /etc/resolv.conf. It needs root.
+func StartTierResolving(tb testing.TB, resolvConf, dir, name string, files []string, env ...string) *Collector {
+	tb.Helper()
+	return startTier(tb, dir, name, files, env, func(c *Command) {
+		const script = `mount --bind "$1" /etc/resolv.conf && shift && exec "$@"`
+		c.Args = append([]string{"--mount", "sh", "-ec", script, "sh", resolvConf, c.Path}, c.Args...)
+		c.Path = Program(tb, "unshare", "util-linux")
+	})
+}
+
+// startCollector starts one with these files; env follows what says where it listens and keeps its queues, and change has the last word.
+func startCollector(tb testing.TB, dir, name string, files, env []string, change ...func(*Command)) *Collector {
 	tb.Helper()
 	health, metrics := FreeAddr(tb), FreeAddr(tb)
 	metricsHost, metricsPort, err := net.SplitHostPort(metrics)
@@ -69,6 +84,9 @@ func startCollector(tb testing.TB, dir, name string, files, env []string) *Colle
 	}
 	for _, f := range files {
 		c.command.Args = append(c.command.Args, "--config", f)
+	}
+	for _, do := range change {
+		do(&c.command)
 	}
 	c.Start(tb)
 	return c
