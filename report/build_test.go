@@ -42,6 +42,32 @@ func TestUnevenSamplesWeighByTime(t *testing.T) {
 	}
 }
 
+// A gauge that stands still is on average what it is, to the last digit, at whatever moments it was looked at.
+func TestStillGaugesAverageToThemselves(t *testing.T) {
+	var times []int64
+	for at := noon.UnixMilli() - 1_200_000; at <= noon.UnixMilli(); at += 973 + at%61 {
+		times = append(times, at)
+	}
+	src := newMemory(times)
+	values := map[string]float64{"files": 20000, "bytes": 1<<53 - 1, "share": 0.1, "nothing": 0, "below": -7.3}
+	for name, v := range values {
+		src.gauge(name, "", func(float64) float64 { return v })
+	}
+	r := build(t, src, report.Options{Range: 10 * time.Minute})
+	for name, v := range values {
+		g := row(t, r, name, "", report.Value)
+		if want := report.Number(v); g.Avg != want || g.Min != want || g.Max != want || g.PrevAvg != want || g.Step != 0 || g.SlopeAvg != 0 {
+			t.Errorf("%s: average %v, before %v, from %v to %v, step %v, slope %v; want %v throughout", name, float64(g.Avg), float64(g.PrevAvg),
+				float64(g.Min), float64(g.Max), float64(g.Step), float64(g.SlopeAvg), v)
+		}
+		for i, p := range g.Points.Avg {
+			if p != report.Number(v) {
+				t.Errorf("%s: point %d is %v, want %v", name, i, float64(p), v)
+			}
+		}
+	}
+}
+
 // A line through a gauge, a rate and their extremes has one slope, in units an hour.
 func TestSlopesAreAnHours(t *testing.T) {
 	src := newMemory(every(2*time.Hour, 5*time.Second)).

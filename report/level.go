@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 )
@@ -14,6 +15,7 @@ type level struct {
 	*cover
 	lines map[int]*line // by process
 
+	base          float64   // what area is measured from: of a gauge that stands still, the mean is then that very number
 	area, seconds []float64 // by window: integral and time of the lines
 	min, max      []float64 // by window: of the samples
 	last          float64   // the last sample
@@ -62,6 +64,9 @@ func (l *level) finish() bool {
 	l.min, l.max = filled(l.n, math.Inf(1)), filled(l.n, math.Inf(-1))
 	l.last = math.NaN()
 	sum := l.sum()
+	if len(sum.values) > 0 && !math.IsInf(sum.values[0], 0) {
+		l.base = sum.values[0]
+	}
 	for i, t := range sum.times {
 		v := sum.values[i]
 		if t > l.from && t <= l.end() {
@@ -81,7 +86,7 @@ func (l *level) finish() bool {
 		l.spread(from, t, func(w int, part float64) {
 			middle := before + (v-before)*(done+part/2)
 			done += part
-			l.area[w] += middle * part * length / 1000
+			l.area[w] += (middle - l.base) * part * length / 1000
 			l.seconds[w] += part * length / 1000
 		})
 	}
@@ -102,7 +107,8 @@ func (l *level) sum() line {
 	slices.Sort(times)
 	times = slices.Compact(times)
 	out := line{times, make([]float64, len(times))}
-	for _, ln := range l.lines {
+	for _, process := range slices.Sorted(maps.Keys(l.lines)) { // in one order: sums of floats depend on it
+		ln := l.lines[process]
 		k := 0 // the first sample at or after t
 		for i, t := range times {
 			for k < len(ln.times) && ln.times[k] < t {
@@ -131,7 +137,7 @@ func (l *level) mean(lo, hi int) float64 {
 	if seconds == 0 {
 		return math.NaN()
 	}
-	return area / seconds
+	return l.base + area/seconds
 }
 
 // extremes are the smallest and greatest sample in windows lo to hi.
