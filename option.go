@@ -121,7 +121,7 @@ func WithSpoolMaxAge(d time.Duration) Option {
 }
 
 // WithMetricsFile writes metrics to this file, as OTLP in JSON, one export a line, and exports them nowhere else: OTEL_METRICS_EXPORTER=file
-// in code. The Collector's otlpjsonfile receiver and "otelnet rules replay" read it. A file gives way to a new one at maxBytes, and at
+// in code. The Collector's otlp_json_file receiver and "otelnet rules replay" read it. A file gives way to a new one at maxBytes, and at
 // most maxFiles are kept; 0 takes OTELNET_METRICS_FILE_MAX_BYTES and OTELNET_METRICS_FILE_MAX_FILES, or [spool.DefaultFileMaxBytes]
 // and [spool.DefaultFileMaxFiles]. A file that cannot be written, or that another process writes, is an error of [Start].
 func WithMetricsFile(path string, maxBytes int64, maxFiles int) Option {

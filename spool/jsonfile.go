@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -30,6 +31,9 @@ const (
 	MinFileMaxBytes = 64 << 10
 )
 
+// writtenField has the time of a line's writing, in nanoseconds since 1970 as OTLP has times.
+const writtenField = "otelnetWrittenUnixNano"
+
 // FileConfig says where metrics are written and how much of them is kept.
 type FileConfig struct {
 	// Path is the file that is written to. With "metrics.jsonl", older ones are metrics.1.jsonl, metrics.2.jsonl, …
@@ -40,8 +44,11 @@ type FileConfig struct {
 	MaxFiles int
 }
 
-// File writes metrics as OTLP in JSON, one export request a line, as the Collector's file exporter does and its otlpjsonfile receiver
+// File writes metrics as OTLP in JSON, one export request a line, as the Collector's file exporter does and its otlp_json_file receiver
 // reads. Its methods are safe for concurrent use.
+//
+// Each line begins with the time of its writing, in a field that readers of OTLP must ignore: the Collector tells files apart by their
+// first thousand bytes, and those of one process were all the same, so that it took rotated files for one and passed over the others.
 //
 // A line is written with one write call and nothing is buffered, so what was exported is in the file, in whole lines, also after the
 // process was killed. It is forced to disk when the file is closed or gives way.
@@ -143,7 +150,7 @@ func (f *File) UnaryClientInterceptor() grpc.UnaryClientInterceptor {
 
 // Write writes one request as a line. It changes the request's exemplars, so the request must not be used afterwards.
 func (f *File) Write(request *colmetric.ExportMetricsServiceRequest) error {
-	line, err := encode(request)
+	line, err := encode(request, time.Now())
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
@@ -240,8 +247,8 @@ func (f *File) Close() error {
 	return nil
 }
 
-// encode is OTLP's JSON: protobuf's, with enums as numbers and the ids of traces in hex.
-func encode(request *colmetric.ExportMetricsServiceRequest) ([]byte, error) {
+// encode is OTLP's JSON: protobuf's, with enums as numbers and the ids of traces in hex. The time of writing stands before the rest.
+func encode(request *colmetric.ExportMetricsServiceRequest, at time.Time) ([]byte, error) {
 	for _, rm := range request.GetResourceMetrics() {
 		for _, sm := range rm.GetScopeMetrics() {
 			for _, m := range sm.GetMetrics() {
@@ -255,8 +262,13 @@ func encode(request *colmetric.ExportMetricsServiceRequest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	head := fmt.Appendf(nil, `{%q:"%d"`, writtenField, at.UnixNano())
+	rest := bytes.TrimSpace(b[1:]) // behind the brace
+	if len(rest) > 1 {
+		head = append(head, ',')
+	}
 	var line bytes.Buffer // protojson puts blanks in at random, so that nobody relies on their absence
-	if err := json.Compact(&line, b); err != nil {
+	if err := json.Compact(&line, append(head, rest...)); err != nil {
 		return nil, err
 	}
 	line.WriteByte('\n')

@@ -15,7 +15,10 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	colmetric "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/otelnet/agent/internal/otlpjson"
 )
@@ -103,6 +106,26 @@ func TestFileIsReadBack(t *testing.T) {
 	exportTo(t, openFileAt(t, FileConfig{Path: path}), snapshot(4))
 	if got, want := intervals(t, path), []int{1, 2, 3, 4}; !slices.Equal(got, want) {
 		t.Errorf("after a restart: %v, want %v", got, want)
+	}
+}
+
+// The time of writing is at the front, and the line is still one that readers of OTLP take: they must ignore a field they do not know.
+func TestLinesBeginDifferently(t *testing.T) {
+	for name, request := range map[string]*colmetric.ExportMetricsServiceRequest{
+		"empty": {},
+		"metrics": {ResourceMetrics: []*metricpb.ResourceMetrics{{ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{{Name: "m"}}}}}}},
+	} {
+		line, err := encode(request, time.Unix(7, 9))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := `{"otelnetWrittenUnixNano":"7000000009"`; !strings.HasPrefix(string(line), want) {
+			t.Errorf("%s: %s does not begin with %s", name, line, want)
+		}
+		var got colmetric.ExportMetricsServiceRequest
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(line, &got); err != nil || !proto.Equal(&got, request) {
+			t.Errorf("%s: %s is read as %v, %v", name, line, &got, err)
+		}
 	}
 }
 

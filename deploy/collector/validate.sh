@@ -27,6 +27,7 @@ for server in '' server-tls.yaml server-mtls.yaml 'server-tls.yaml server-bearer
 	# shellcheck disable=SC2086
 	validate agent.yaml gateways-static.yaml $server
 done
+validate ../../collector-config.yaml from-files.yaml
 for gateways in gateways-static.yaml gateways-dns.yaml; do
 	for client in '' client-tls.yaml client-mtls.yaml 'client-tls.yaml client-bearer.yaml' 'client-mtls.yaml client-bearer.yaml'; do
 		# shellcheck disable=SC2086
