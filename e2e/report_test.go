@@ -154,10 +154,12 @@ func otelnetReport(t *testing.T, args ...string) (stdout, stderr string, status 
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// The same samples go to a process's own history and by OTLP through the real Collector to the real Prometheus and InfluxDB. The tool's
-// reports from the three give the same numbers for every metric, to nine digits: what is left is the order of additions.
+// The same samples go to a process's own history and by OTLP through real Collectors to the real Prometheus, VictoriaMetrics and InfluxDB.
+// The tool's reports from the four give the same numbers for every metric, to nine digits: what is left is the order of additions.
 func TestReportsFromAllSourcesAgree(t *testing.T) {
 	p := startPipeline(t)
+	victoria := stack.StartVictoriaMetrics(t, p.dir)
+	toVictoria := stack.StartTier(t, p.dir, "collector-victoria", []string{"gateway.yaml"}, "PROMETHEUS_ENDPOINT="+victoria.URL)
 	store, err := history.New(history.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -168,26 +170,34 @@ func TestReportsFromAllSourcesAgree(t *testing.T) {
 		start:  until.Add(-(n - 1) * reportStep),
 		counts: map[string][]uint64{}, sums: map[string]float64{},
 	}
-	exporter, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(p.collector.GRPCEndpoint), otlpmetricgrpc.WithInsecure())
-	if err != nil {
-		t.Fatal(err)
+	var exporters []*otlpmetricgrpc.Exporter
+	for _, c := range []*stack.Collector{p.collector, toVictoria} {
+		exporter, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(c.GRPCEndpoint), otlpmetricgrpc.WithInsecure())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer exporter.Shutdown(context.Background())
+		exporters = append(exporters, exporter)
 	}
-	defer exporter.Shutdown(context.Background())
 	for i := range n {
 		rm := service.snapshot(i)
 		if i >= 252 && i < 259 { // 40 s that nobody saw
 			continue
 		}
 		store.Append(service.start.Add(time.Duration(i)*reportStep), rm)
-		if err := exporter.Export(t.Context(), rm); err != nil {
-			t.Fatal(err)
+		for _, exporter := range exporters {
+			if err := exporter.Export(t.Context(), rm); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	newest := float64(service.counts["200"][0])
-	stack.Until(t, time.Minute, "the last sample in both stores", func(ctx context.Context) error {
-		prom, err := p.prometheus.Query(ctx, `http_server_request_duration_seconds_bucket{le="0.005",http_response_status_code="200"}`)
-		if err != nil || len(prom) != 1 || prom[0].Value != newest {
-			return fmt.Errorf("prometheus: %v, %w", prom, err)
+	stack.Until(t, time.Minute, "the last sample in all stores", func(ctx context.Context) error {
+		for name, store := range map[string]*stack.Prometheus{"prometheus": p.prometheus, "victoria-metrics": victoria} {
+			got, err := store.Query(ctx, `http_server_request_duration_seconds_bucket{le="0.005",http_response_status_code="200"}`)
+			if err != nil || len(got) != 1 || got[0].Value != newest {
+				return fmt.Errorf("%s: %v, %w", name, got, err)
+			}
 		}
 		influx, err := p.influx.Query(ctx, `SELECT last("0.005") FROM "http.server.request.duration" WHERE "http.response.status_code" = '200'`)
 		if err != nil || len(influx) != 1 || influx[0].Columns["last"] != newest {
@@ -206,8 +216,11 @@ func TestReportsFromAllSourcesAgree(t *testing.T) {
 	defer server.Shutdown(context.Background())
 
 	reports := make(map[string]*report.Report)
-	for name, url := range map[string]string{"agent": server.URL(), "prometheus": p.prometheus.URL, "influxdb": p.influx.URL} {
-		stdout, stderr, status := otelnetReport(t, "-from", name+"="+url, "-range", reportRange.String(), "-until", until.Format(time.RFC3339), "-format", "json")
+	for name, from := range map[string]string{
+		"agent": "agent=" + server.URL(), "prometheus": "prometheus=" + p.prometheus.URL, "victoria-metrics": "prometheus=" + victoria.URL,
+		"influxdb": "influxdb=" + p.influx.URL,
+	} {
+		stdout, stderr, status := otelnetReport(t, "-from", from, "-range", reportRange.String(), "-until", until.Format(time.RFC3339), "-format", "json")
 		if status != 0 {
 			t.Fatalf("%s: status %d: %s", name, status, stderr)
 		}
@@ -216,7 +229,7 @@ func TestReportsFromAllSourcesAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The same once more as a page, to be looked at.
-		if _, stderr, status := otelnetReport(t, "-from", name+"="+url, "-range", reportRange.String(), "-until", until.Format(time.RFC3339), "-format", "html",
+		if _, stderr, status := otelnetReport(t, "-from", from, "-range", reportRange.String(), "-until", until.Format(time.RFC3339), "-format", "html",
 			"-o", filepath.Join(p.dir, name+".html")); status != 0 {
 			t.Errorf("%s: html: status %d: %s", name, status, stderr)
 		}
@@ -226,8 +239,8 @@ func TestReportsFromAllSourcesAgree(t *testing.T) {
 		t.Fatalf("the agent's report has %d rows, %d alerts, %d worst minutes, %d trends, %d gaps: the comparison would prove little",
 			len(want.Rows), len(want.Alerts), len(want.Worst), len(want.Trends), len(want.Coverage.Gaps))
 	}
-	for _, name := range []string{"prometheus", "influxdb"} {
-		for _, d := range differences(want, reports[name], name == "prometheus") {
+	for _, name := range []string{"prometheus", "victoria-metrics", "influxdb"} {
+		for _, d := range differences(want, reports[name], name != "influxdb") {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
