@@ -5,5 +5,7 @@
 // for an Alertmanager; only the storage is a slice. Compared are the state of every alert, when it became active and
 // fired, its value to the last bit, and what is sent: labels, annotations, startsAt and endsAt.
 //
+// Beside that, Prometheus' OTLP receiver takes what a service exports without a Collector.
+//
 // Where the two differ on purpose, a test of TestDifferences shows both sides, and docs/alerting.md has the reason.
 package oracle
