@@ -81,7 +81,7 @@ func TestWrongPlaces(t *testing.T) {
 		{"nobody", "http://" + dead.Addr().String(), "agent http://" + dead.Addr().String() + ": dial tcp"},
 		{"not found", place(404, "404 page not found"), ": 404 Not Found for report: is this the page of an agent?"},
 		{"forbidden", place(403, "<html>"), ": 403 Forbidden for report: are the credentials right?"},
-		{"told", place(401, `{"status":"error","error":"a token is needed"}`), ": a token is needed"},
+		{"told", place(401, `{"status":"error","error":"a token is needed"}`), ": 401 Unauthorized for report: a token is needed: are the credentials right?"},
 		{"no JSON", place(200, "<html>hello</html>"), ": the answer for report is not a report: is this the page of an agent?"},
 		{"other JSON", place(200, `{"status":"success"}`), ": not a report: it has no range"},
 		{"short columns", place(200, `{"from":"2026-11-21T11:00:00Z","until":"2026-11-21T12:00:00Z","point":60,"rows":[{"points":{"avg":[1]}}]}`), ": not a report: row 1 has 1, 0 and 0 points, want 60"},

@@ -151,12 +151,15 @@ func (c *client) judge(path string, res *http.Response, body []byte) ([]byte, er
 	if res.StatusCode == http.StatusOK {
 		return body, nil
 	}
-	if said := c.fail(res.StatusCode, body); said != "" {
+	said := c.fail(res.StatusCode, body)
+	switch {
+	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
+		if said != "" {
+			said += ": "
+		}
+		return nil, c.errorf("%s for %s: %sare the credentials right?", res.Status, path, said)
+	case said != "":
 		return nil, c.errorf("%s", said)
-	}
-	switch res.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, c.errorf("%s for %s: are the credentials right?", res.Status, path)
 	}
 	return nil, c.errorf("%s for %s: is this %s?", res.Status, path, c.what)
 }

@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 // influxConfig keeps InfluxDB to one loopback port for HTTP, one for its backups, and directories below the test's own.
@@ -22,6 +24,7 @@ bind-address = %q
 [http]
   bind-address = %q
   log-enabled = false
+  auth-enabled = %t
 [monitor]
   store-enabled = false
 [continuous_queries]
@@ -33,15 +36,23 @@ type InfluxDB struct {
 	URL     string
 	command Command
 	process *Process
+
+	user, password string // "" where it asks for none
 }
 
 // StartInfluxDB starts it with an empty store below dir and makes the database.
 func StartInfluxDB(tb testing.TB, dir string) *InfluxDB {
 	tb.Helper()
+	return StartInfluxDBFor(tb, dir, "", "")
+}
+
+// StartInfluxDBFor is StartInfluxDB, but lets only this user in.
+func StartInfluxDBFor(tb testing.TB, dir, user, password string) *InfluxDB {
+	tb.Helper()
 	addr := FreeAddr(tb)
 	config := filepath.Join(dir, "influxdb.conf")
 	data := filepath.Join(dir, "influxdb")
-	text := fmt.Sprintf(influxConfig, FreeAddr(tb), filepath.Join(data, "meta"), filepath.Join(data, "data"), filepath.Join(data, "wal"), addr)
+	text := fmt.Sprintf(influxConfig, FreeAddr(tb), filepath.Join(data, "meta"), filepath.Join(data, "data"), filepath.Join(data, "wal"), addr, user != "")
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		tb.Fatal(err)
 	}
@@ -55,6 +66,13 @@ func StartInfluxDB(tb testing.TB, dir string) *InfluxDB {
 		},
 	}
 	db.Start(tb)
+	if user != "" { // the first one may be made by anybody
+		create := fmt.Sprintf("CREATE USER %q WITH PASSWORD '%s' WITH ALL PRIVILEGES", user, password)
+		if _, err := db.query(tb.Context(), http.MethodPost, create); err != nil {
+			tb.Fatal(err)
+		}
+		db.user, db.password = user, password
+	}
 	if _, err := db.query(tb.Context(), http.MethodPost, "CREATE DATABASE otel"); err != nil {
 		tb.Fatal(err)
 	}
@@ -65,7 +83,16 @@ func StartInfluxDB(tb testing.TB, dir string) *InfluxDB {
 func (db *InfluxDB) Start(tb testing.TB) {
 	tb.Helper()
 	db.process = Start(tb, db.command)
-	db.process.ready(tb, http.DefaultClient, db.URL+"/query?q=SHOW+DATABASES")
+	Until(tb, 30*time.Second, "influxdb ready", func(ctx context.Context) error {
+		if err := db.process.alive(); err != nil {
+			tb.Fatal(err)
+		}
+		_, err := Get(ctx, http.DefaultClient, db.URL+"/query?q=SHOW+DATABASES")
+		if err != nil && strings.Contains(err.Error(), ": 40") {
+			return nil // it is there and wants to know who asks
+		}
+		return err
+	})
 }
 
 // Stop ends it in good order.
@@ -91,6 +118,9 @@ func (db *InfluxDB) query(ctx context.Context, method, q string) ([]Series, erro
 	req, err := http.NewRequestWithContext(ctx, method, target, nil)
 	if err != nil {
 		return nil, err
+	}
+	if db.user != "" {
+		req.SetBasicAuth(db.user, db.password)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
