@@ -78,7 +78,7 @@ func newMetricPipeline(
 		if err != nil {
 			return nil, fmt.Errorf("agent: prometheus exporter: %w", err)
 		}
-		p.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
+		p.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, EnableOpenMetrics: true}) // exemplars need it
 		p.tick, readers = exporter, append(readers, exporter)
 	case pushed == nil:
 		reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(produced))

@@ -12,7 +12,7 @@ import (
 )
 
 // With tracing on, otelhttp is on the path of every request. Each must give one server span at the Collector, and the
-// metrics must still count it once, under the same route.
+// metrics must still count it once, under the same route, with exemplars that point at these traces.
 func TestEveryRequestHasOneSpan(t *testing.T) {
 	p := startPipeline(t, "DEBUG_VERBOSITY=detailed") // the debug exporter then prints each span
 	demo := stack.StartDemo(t, p.dir, stack.DemoConfig{
@@ -35,6 +35,16 @@ func TestEveryRequestHasOneSpan(t *testing.T) {
 		return nil
 	})
 	p.wantRequests(t, sent, 30*time.Second)
+
+	traces, err := p.prometheus.ExemplarTraces(t.Context(), `http_server_request_duration_seconds_bucket{http_route="/api/data"}`)
+	if err != nil || len(traces) == 0 {
+		t.Fatalf("exemplars in Prometheus: %v, %v", traces, err)
+	}
+	for _, id := range traces {
+		if !strings.Contains(p.collector.Log(t), id) {
+			t.Errorf("an exemplar points at trace %q, which no span has", id)
+		}
+	}
 }
 
 var (

@@ -74,7 +74,7 @@ func startPrometheus(tb testing.TB, dir, config, addr string) *Prometheus {
 				"--storage.tsdb.path=" + filepath.Join(dir, "prometheus"),
 				"--web.listen-address=" + addr,
 				"--web.enable-remote-write-receiver",
-				"--enable-feature=native-histograms",
+				"--enable-feature=native-histograms,exemplar-storage",
 			},
 			Dir: dir,
 		},
@@ -181,6 +181,32 @@ func (p *Prometheus) ByLabel(ctx context.Context, expr, label string) (map[strin
 		values[s.Labels[label]] = s.Value
 	}
 	return values, nil
+}
+
+// ExemplarTraces returns the traces that exemplars of the selected series point at, of the last hour.
+func (p *Prometheus) ExemplarTraces(ctx context.Context, selector string) ([]string, error) {
+	query := url.Values{
+		"query": {selector}, "start": {fmt.Sprint(time.Now().Add(-time.Hour).Unix())}, "end": {fmt.Sprint(time.Now().Add(time.Minute).Unix())},
+	}
+	body, err := Get(ctx, http.DefaultClient, p.URL+"/api/v1/query_exemplars?"+query.Encode())
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Data []struct {
+			Exemplars []struct{ Labels map[string]string }
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("prometheus: exemplars of %s: %w", selector, err)
+	}
+	var traces []string
+	for _, series := range answer.Data {
+		for _, e := range series.Exemplars {
+			traces = append(traces, e.Labels["trace_id"])
+		}
+	}
+	return traces, nil
 }
 
 // Names returns the names of all metrics in the store.
