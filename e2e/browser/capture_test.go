@@ -43,7 +43,7 @@ func TestCaptureOfAnIncident(t *testing.T) {
 		window.over = () => !document.querySelector("#alerts .chip.crit")`)
 	p.until("the alert's value moves, or it is over", `document.getElementById("alerts").textContent !== told || over()`)
 	want(p, `link.isConnected || over()`, true)
-	p.do(click("#alerts .chip a[href^='/captures/']"))
+	p.click("#alerts .chip a[href^='/captures/']")
 	p.until("the page of the capture", `document.querySelector("#profiles tbody tr") && location.pathname.startsWith("/captures/")`)
 	want(p, `[...document.querySelectorAll("#files tbody tr")].map((r) => r.cells[0].textContent + " " + r.querySelector(".badge").textContent).join()`,
 		"connections ok,metrics ok,trace ok,goroutine ok,heap ok,cpu ok,mutex ok")
@@ -59,7 +59,7 @@ func TestCaptureOfAnIncident(t *testing.T) {
 
 	p.part(t, "profiles", func() {
 		p.run(`document.querySelector("#profiles [value=heap]").focus()`)
-		p.do(click(`#profiles [value=heap]`))
+		p.click(`#profiles [value=heap]`)
 		p.until("the heap's kinds of values", `document.querySelector("#profiles select[aria-label=Value]").value === "inuse_space"`)
 		want(p, `new URLSearchParams(location.search).get("profile")`, "heap")
 		p.do(focus(`#profiles [value=heap]`), chromedp.KeyEvent(kb.ArrowRight))
@@ -69,7 +69,7 @@ func TestCaptureOfAnIncident(t *testing.T) {
 		p.do(chromedp.SendKeys(chromedp.CSS(`#connections input[type=search]`), "/api/data"))
 		p.until("rows match", `(() => { const rows = [...document.querySelectorAll("#connections tbody tr")];
 			return rows.length > 0 && rows.every((r) => r.textContent.includes("/api/data")); })()`)
-		p.do(chromedp.Click(chromedp.Search(`//section[@id="connections"]//th/button[text()="id"]`)))
+		p.clickAtPath(`//section[@id="connections"]//th/button[text()="id"]`)
 		want(p, `document.querySelector("#connections th").getAttribute("aria-sort")`, "descending")
 	})
 	p.part(t, "dark and narrow", func() {
@@ -120,11 +120,11 @@ func TestCaptureOfAnIncident(t *testing.T) {
 		p.until("the list is there", `document.querySelector("tbody tr")`)
 		p.until("none is being made", `!document.querySelector("button").disabled`)
 		before := value[int](p, `document.querySelectorAll("tbody tr").length`)
-		p.do(click("main button"))
+		p.click("main button")
 		p.until("one is being made", fmt.Sprintf(`document.querySelectorAll("tbody tr").length === %d && document.querySelector("button").disabled`, before+1))
 		p.until("it is done", `/asked for.* s.*cpu/.test(document.querySelector("tbody tr").textContent)`)
 		p.view("captures")
-		p.do(click("tbody tr a"))
+		p.click("tbody tr a")
 		p.until("its page", `document.querySelectorAll("#profiles select[aria-label='Compare with'] option").length > 1`)
 		p.run(`{ const s = document.querySelector("#profiles select[aria-label='Compare with']"); s.value = s.options[1].value; s.dispatchEvent(new Event("change")); }`)
 		p.until("it is compared with the first", `/(more|less) in .* than the /.test(document.querySelector("#profiles .note").textContent)`)

@@ -60,7 +60,7 @@ func TestHostileNamesAreShownAsText(t *testing.T) {
 	want(p, `document.querySelector("#routes tbody td").textContent`, "/"+markup+"/{rest...}")
 	want(p, `document.querySelector("#connections tbody tr").cells[2].textContent`, markup)
 	want(p, `document.getElementById("service").textContent`, markup)
-	p.do(click("#connections tbody td .link"))
+	p.click("#connections tbody td .link")
 	p.until("the drawer tells", `document.getElementById("drawer").textContent.includes("onerror")`)
 	want(p, `document.querySelectorAll("img").length`, 0)
 	want(p, `document.title.startsWith("<img")`, true)

@@ -49,11 +49,11 @@ func TestPageDrawsARealRun(t *testing.T) {
 			[...document.querySelectorAll("#charts article")].some((a) => !a.hidden && a.querySelector("h2").textContent === title))`)
 	})
 	p.part(t, "sort", func() {
-		p.do(chromedp.Click(chromedp.Search(`//section[@id="connections"]//th/button[text()="id"]`)))
+		p.clickAtPath(`//section[@id="connections"]//th/button[text()="id"]`)
 		p.until("ids descend", `(() => { const ids = [...document.querySelectorAll("#connections tbody tr")].map((r) => Number(r.cells[0].textContent));
 			return ids.length > 3 && ids.every((v, i) => i === 0 || v < ids[i - 1]); })()`)
 		want(p, `document.querySelector("#connections th").getAttribute("aria-sort")`, "descending")
-		p.do(chromedp.Click(chromedp.Search(`//section[@id="connections"]//th/button[text()="id"]`)))
+		p.clickAtPath(`//section[@id="connections"]//th/button[text()="id"]`)
 		p.until("ids ascend", `(() => { const ids = [...document.querySelectorAll("#connections tbody tr")].map((r) => Number(r.cells[0].textContent));
 			return ids.length > 3 && ids.every((v, i) => i === 0 || v > ids[i - 1]); })()`)
 		want(p, `new URLSearchParams(location.search).get("sort")`, "id")
@@ -89,10 +89,10 @@ func TestPageDrawsARealRun(t *testing.T) {
 	p.part(t, "keys and help", func() {
 		p.do(focus("#charts canvas"), chromedp.KeyEvent(kb.ArrowLeft))
 		p.until("the crosshair is told", `/p99 [\d.]+ (µs|ms|s)/.test(document.querySelector("#charts canvas").getAttribute("aria-label"))`)
-		p.do(click("#charts article .ask"))
+		p.click("#charts article .ask")
 		want(p, `document.querySelector("#charts article .help code").textContent`, "http.server.request.duration")
 		want(p, `document.querySelector("#charts article .help").hidden`, false)
-		p.do(click("#charts article .ask"))
+		p.click("#charts article .ask")
 		want(p, `[...document.querySelectorAll("#charts article")].filter((a) => !a.querySelector(".help code")?.textContent).length`, 0)
 	})
 	p.part(t, "one crosshair", func() {
@@ -127,7 +127,7 @@ func TestPageDrawsARealRun(t *testing.T) {
 		p.run(fmt.Sprintf(`document.querySelectorAll(%q).forEach((b) => b.click())`, chart+" .legend button"))
 	})
 	p.part(t, "groups", func() {
-		p.do(chromedp.Click(chromedp.Search(`//button[@class="group" and text()="TCP and TLS"]`)))
+		p.clickAtPath(`//button[@class="group" and text()="TCP and TLS"]`)
 		p.until("it is in the address", `new URLSearchParams(location.search).get("closed") === "sockets"`)
 		p.goTo("/?closed=sockets")
 		p.until("its charts stay away", `[...document.querySelectorAll("#charts section")].find((s) => s.ariaLabel === "TCP and TLS").lastChild.hidden`)
@@ -186,7 +186,7 @@ func TestPageDrawsARealRun(t *testing.T) {
 		p.until("Back leads back to now", `document.getElementById("live").dataset.state === "live" && !location.search.includes("from=")`)
 		p.run(`history.forward()`)
 		p.until("and Forward to the stretch", `document.getElementById("live").dataset.state === "paused"`)
-		p.do(click("#pause"))
+		p.click("#pause")
 		p.until("it is live again", `document.getElementById("live").dataset.state === "live" && !location.search.includes("from=")`)
 	})
 	p.part(t, "light, dark and narrow", func() {
@@ -235,7 +235,7 @@ func TestAlertStripFollowsAnIncident(t *testing.T) {
 	want(p, `seen.filter((s) => !s.startsWith("quiet")).slice(0, 3).join()`, "pending HighErrorRate,firing HighErrorRate,resolved HighErrorRate")
 	want(p, `apart.join("; ")`, "")
 	p.picture("resolved")
-	p.do(click("#alerts .chip .link"))
+	p.click("#alerts .chip .link")
 	p.until("its time is in view", `(() => { const q = new URLSearchParams(location.search), span = (q.get("to") - q.get("from")) / 1000;
 		return span > 5 && span < 120 && document.getElementById("live").dataset.state === "paused"; })()`)
 }

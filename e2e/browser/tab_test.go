@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -246,8 +247,37 @@ func (p *tab) run(script string) {
 	value[any](p, script+"; 0")
 }
 
-func click(selector string) chromedp.Action[chromedp.Void] {
-	return chromedp.Click(chromedp.CSS(selector))
+// click waits for the element that a CSS selector names, scrolls to it and clicks, if nothing covers its middle.
+func (p *tab) click(selector string) {
+	p.Helper()
+	p.clickOn(fmt.Sprintf("document.querySelector(%q)", selector))
+}
+
+// clickAtPath does so for the element that an XPath names.
+func (p *tab) clickAtPath(path string) {
+	p.Helper()
+	p.clickOn(fmt.Sprintf("document.evaluate(%q, document, null, XPathResult.FIRST_ORDERED_NODE_TYPE, null).singleNodeValue", path))
+}
+
+// clickOn looks and clicks in one step of the page. A mouse, which the browser moves to where the element was, would miss it when the page
+// grows in between, as it does while the first rows and charts come.
+func (p *tab) clickOn(element string) {
+	p.Helper()
+	stack.Until(p.TB, 75*time.Second, "click on "+element, func(context.Context) error {
+		why := value[string](p, fmt.Sprintf(`(() => {
+			const n = %s;
+			if (!n) return "there is none";
+			n.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+			const box = n.getBoundingClientRect(), top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+			if (!box.width || !n.contains(top)) return "in its place is " + top?.outerHTML.slice(0, 200);
+			n.click();
+			return "";
+		})()`, element))
+		if why != "" {
+			return errors.New(why)
+		}
+		return nil
+	})
 }
 
 func focus(selector string) chromedp.Action[chromedp.Void] {
