@@ -45,6 +45,7 @@ type Agent struct {
 	alerts     *alertproc.Processor
 	history    *history.Store
 	admin      *admin.Server     // nil when off
+	scrape     *scrapeServer     // nil unless variables ask for it
 	captures   *capture.Capturer // nil without a directory
 	ticker     *ticker
 
@@ -131,9 +132,9 @@ func newConfig(s settings, opts []Option) (config, error) {
 	if c.metricExporter == nil && c.toFile && c.file.Path == "" {
 		errs = append(errs, fmt.Errorf("%s: %q needs to know which: set %s or WithMetricsFile too", envMetricsExporter, exporterFile, envFile))
 	}
-	if c.metricExporter == nil && !c.toFile && s.metricsExporter == exporterPrometheus && c.adminAddr == "" {
-		errs = append(errs, fmt.Errorf("%s: %q serves /metrics on the admin server: set %s or WithAdminAddr too",
-			envMetricsExporter, exporterPrometheus, envAdminAddr))
+	if c.metricExporter == nil && !c.toFile && s.metricsExporter == exporterPrometheus && c.adminAddr == "" && s.scrapeAddr == "" {
+		errs = append(errs, fmt.Errorf("%s: %q serves /metrics on the admin server: set %s or WithAdminAddr too, or %s for a port of its own",
+			envMetricsExporter, exporterPrometheus, envAdminAddr, envPrometheusPort))
 	}
 	errs = append(errs, c.checkCaptures())
 	return c, errors.Join(errs...)
@@ -188,6 +189,11 @@ func (a *Agent) start(ctx context.Context, s settings, rules alertproc.Config) (
 	if c.adminAddr != "" {
 		if a.admin, err = a.startAdmin(); err != nil {
 			return fmt.Errorf("agent: %w", err)
+		}
+	}
+	if a.metrics.scrape != nil && s.scrapeAddr != "" {
+		if a.scrape, err = startScrapeServer(s.scrapeAddr, a.metrics.scrape, c.log()); err != nil {
+			return err
 		}
 	}
 	a.propagator = newPropagator(s)

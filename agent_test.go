@@ -366,7 +366,7 @@ func TestStartRefuses(t *testing.T) {
 		{"absent rules file", nil, map[string]string{"OTELNET_RULES": rules + ".absent"}, []string{"OTELNET_RULES", "rules.yaml.absent"}},
 		{"tick too short", []Option{WithTick(time.Millisecond)}, nil, []string{"WithTick(1ms)", "100ms or more"}},
 		{"cardinality limit", []Option{WithCardinalityLimit(0)}, nil, []string{"WithCardinalityLimit(0)"}},
-		{"prometheus without a server", nil, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, []string{"OTELNET_ADMIN_ADDR"}},
+		{"prometheus without a server", nil, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, []string{"OTELNET_ADMIN_ADDR", "OTEL_EXPORTER_PROMETHEUS_PORT"}},
 		{"certificate without its key", []Option{WithAdminAddr("127.0.0.1:0"), WithAdminTLS(rules, "")}, nil, []string{"WithAdminTLS", "both or neither"}},
 		{"no certificate in it", []Option{WithAdminAddr("127.0.0.1:0"), WithAdminTLS(rules, rules)}, nil, []string{rules, "PEM"}},
 		{"flight recorder without a directory", []Option{WithFlightRecorder()}, nil, []string{"WithFlightRecorder", "OTELNET_CAPTURE_DIR"}},
@@ -560,6 +560,59 @@ func TestPrometheusExporter(t *testing.T) {
 	body := get(t, a.AdminURL()+"metrics")
 	if !strings.Contains(body, `test_events_total{otel_scope_name="test"`) || !strings.Contains(body, "} 42\n") {
 		t.Errorf("/metrics lacks the counter with 42:\n%s", body)
+	}
+}
+
+// OpenTelemetry's own variables give /metrics an address without the page and its token.
+func TestPrometheusExporterAtItsOwnPort(t *testing.T) {
+	clearEnv(t)
+	addr := freeaddr.Loopback(t)
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
+	t.Setenv("OTEL_EXPORTER_PROMETHEUS_HOST", host)
+	t.Setenv("OTEL_EXPORTER_PROMETHEUS_PORT", port)
+	a := start(t)
+	counter(t, a).Add(t.Context(), 42)
+	if body := get(t, "http://"+addr+"/metrics"); !strings.Contains(body, "} 42\n") {
+		t.Errorf("/metrics lacks the counter with 42:\n%s", body)
+	}
+	for request, want := range map[string]int{"GET /": 404, "GET /debug/pprof/": 404, "GET /api/status": 404, "POST /metrics": 405} {
+		method, path, _ := strings.Cut(request, " ")
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+addr+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %s, want %d", request, resp.Status, want)
+		}
+	}
+	if _, err := Start(t.Context(), WithoutGlobals()); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_PROMETHEUS_PORT: listen tcp "+addr) {
+		t.Errorf("a taken port: %v", err)
+	}
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", addr); err == nil {
+		c.Close()
+		t.Error("the port is open after Shutdown")
+	}
+}
+
+func TestScrapeAddr(t *testing.T) {
+	for in, want := range map[[2]string]string{
+		{"", ""}: "", {"", "9000"}: "localhost:9000", {"0.0.0.0", ""}: "0.0.0.0:9464", {"::1", "9000"}: "[::1]:9000",
+	} {
+		if got := scrapeAddr(in[0], in[1]); got != want {
+			t.Errorf("host %q, port %q: %q, want %q", in[0], in[1], got, want)
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ const (
 	envMetricsProtocol = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"
 	envTracesProtocol  = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
 	envExemplarFilter  = "OTEL_METRICS_EXEMPLAR_FILTER"
+	envPrometheusHost  = "OTEL_EXPORTER_PROMETHEUS_HOST"
+	envPrometheusPort  = "OTEL_EXPORTER_PROMETHEUS_PORT"
 	envHistograms      = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
 	envPropagators     = "OTEL_PROPAGATORS"
 	envBSPQueue        = "OTEL_BSP_MAX_QUEUE_SIZE"
@@ -71,6 +73,7 @@ type settings struct {
 	tracesExporter  string // none unless asked for
 	tracesProtocol  string
 	exemplarFilter  string // "" when not set
+	scrapeAddr      string // of /metrics, "" for the admin server's
 	exponential     bool   // histograms are to have exponential buckets
 	propagators     []string
 	adminAddr       string
@@ -111,6 +114,8 @@ var envVars = slices.Concat(
 		{name: envPropagators, check: listOf("tracecontext", "baggage", "none")},
 		{name: "OTEL_METRIC_EXPORT_INTERVAL", check: milliseconds, exact: true},
 		{name: "OTEL_METRIC_EXPORT_TIMEOUT", check: milliseconds, exact: true},
+		{name: envPrometheusHost, check: anything},
+		{name: envPrometheusPort, check: numberBetween(1, 65535)},
 		{name: envExemplarFilter, check: oneOf("always_on", "always_off", "trace_based")},
 		{name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", check: oneOf("cumulative", "delta", "lowmemory")},
 		{name: envHistograms, check: oneOf("explicit_bucket_histogram", histogramExponential)},
@@ -216,6 +221,7 @@ func readEnv() (settings, error) {
 		tracesExporter:  choice(envTracesExporter, exporterNone),
 		tracesProtocol:  choice(envTracesProtocol, choice(envProtocol, protocolGRPC)),
 		exemplarFilter:  choice(envExemplarFilter, ""),
+		scrapeAddr:      scrapeAddr(env(envPrometheusHost, ""), env(envPrometheusPort, "")),
 		exponential:     choice(envHistograms, "") == histogramExponential,
 		propagators:     splitList(choice(envPropagators, "tracecontext,baggage")),
 		adminAddr:       env(envAdminAddr, ""),

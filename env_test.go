@@ -117,6 +117,7 @@ func TestReadEnvRefusesWrongValues(t *testing.T) {
 	}
 	tests := []struct{ name, value, want string }{
 		{"OTEL_SDK_DISABLED", "1", "allowed: true, false"},
+		{"OTEL_EXPORTER_PROMETHEUS_PORT", "http", "allowed: a whole number from 1 to 65535"},
 		{"OTEL_METRICS_EXPORTER", "otpl", "allowed: otlp, console, file, prometheus, none"},
 		{"OTEL_TRACES_EXPORTER", "zipkin", "allowed: otlp, console, none"},
 		{"OTEL_PROPAGATORS", "tracecontext,b3", "list of tracecontext, baggage, none"},

@@ -57,6 +57,9 @@ func (a *Agent) stop(ctx context.Context) error {
 	if a.admin != nil {
 		parts = append(parts, part{"admin server", a.admin.Shutdown})
 	}
+	if a.scrape != nil {
+		parts = append(parts, part{"/metrics", a.scrape.shutdown})
+	}
 	if a.metrics != nil {
 		parts = append(parts, part{"metrics", a.metrics.shutdown})
 	}

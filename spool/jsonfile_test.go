@@ -112,7 +112,7 @@ func TestFileIsReadBack(t *testing.T) {
 // The time of writing is at the front, and the line is still one that readers of OTLP take: they must ignore a field they do not know.
 func TestLinesBeginDifferently(t *testing.T) {
 	for name, request := range map[string]*colmetric.ExportMetricsServiceRequest{
-		"empty": {},
+		"empty":   {},
 		"metrics": {ResourceMetrics: []*metricpb.ResourceMetrics{{ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{{Name: "m"}}}}}}},
 	} {
 		line, err := encode(request, time.Unix(7, 9))
