@@ -16,7 +16,8 @@ import (
 type brokenMetrics struct{ *recorder }
 
 func (brokenMetrics) Export(context.Context, *metricdata.ResourceMetrics) error { panic("no metrics") }
-func (brokenMetrics) Shutdown(context.Context) error                            { panic("no end of metrics") }
+
+func (brokenMetrics) Shutdown(context.Context) error { panic("no end of metrics") }
 
 type brokenSpans struct{}
 

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"go.opentelemetry.io/otel/metric"
@@ -16,11 +17,10 @@ func TestCall(t *testing.T) {
 		f    func() error
 		want string
 	}{
-		"well":        {func() error { return nil }, ""},
-		"with error":  {func() error { return failed }, "failed"},
-		"panic":       {func() error { panic("index out of range") }, "the export panicked: index out of range"},
-		"runtime":     {func() error { var m map[string]int; m["a"]++; return nil }, "the export panicked: assignment to entry in nil map"},
-		"nil pointer": {func() error { var p *int; *p = 1; return nil }, "the export panicked: runtime error: invalid memory address or nil pointer dereference"},
+		"well":       {func() error { return nil }, ""},
+		"with error": {func() error { return failed }, "failed"},
+		"panic":      {func() error { panic("index out of range") }, "the export panicked: index out of range"},
+		"runtime":    {func() error { return []error{}[len(os.Args[:0])] }, "the export panicked: runtime error: index out of range [0] with length 0"},
 	} {
 		got := ""
 		if err := Call("the export", test.f); err != nil {
