@@ -7,17 +7,23 @@ import (
 
 // ConnByAddr returns the open connection whose own methods return these very addresses (the same values, not equal
 // ones), as code is given them that never sees the connection itself. It is for instrumentation of other protocols, and
-// walks the table: about ten nanoseconds for each open connection.
+// walks the table, the newest connections first: about ten nanoseconds for each that it meets.
 func ConnByAddr(local, peer net.Addr) (*ConnStats, bool) {
+	s := connByAddr(local, peer, registry.lastID.Load(), numShards)
+	return s, s != nil
+}
+
+// connByAddr looks in the shard of the connection with the ID newest, and in those before it until there were so many.
+func connByAddr(local, peer net.Addr, newest uint64, shards int) *ConnStats {
 	if local == nil || peer == nil || !reflect.ValueOf(local).Comparable() || !reflect.ValueOf(peer).Comparable() {
-		return nil, false
+		return nil
 	}
-	for i := range registry.shards {
-		if s := registry.shards[i].byAddr(local, peer); s != nil {
-			return s, true
+	for i := range uint64(shards) {
+		if s := shardOf(newest-i*sweepChunk).byAddr(local, peer); s != nil {
+			return s
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // byAddr looks at the newest first: who asks mostly asks for a connection that was just opened.

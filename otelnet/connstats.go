@@ -83,6 +83,7 @@ const (
 	flagPacket                        // a packet socket, which is no connection
 	flagAwaits                        // accepted, and no byte has come yet
 	flagStrange                       // another package's, which may have to read before it knows its addresses
+	flagHidden                        // net/http does not know it, only a wrapper around it; see hiddenConn
 	flagWatched                       // somebody asks for its requests
 )
 

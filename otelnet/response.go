@@ -115,7 +115,11 @@ func (resp *response) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err == nil && !resp.hijacked {
 		resp.hijacked = true
 		resp.active.end()
-		if s := statsOf(conn); s != nil {
+		s := statsOf(conn)
+		if s == nil {
+			s = resp.conn // inside a wrapper that does not show it
+		}
+		if s != nil {
 			s.upgrade()
 		}
 	}

@@ -17,8 +17,9 @@ type connKey struct{}
 // It also makes the server's TLS handshakes known to otelnet.server.tls.handshake.duration: TLSConfig is replaced by
 // [ServerTLSConfig] of it, and ServeTLS serves with that. So set TLSConfig before Instrument too.
 //
-// The server's listener must come from [Listen] or [NewListener]; connections of any other are left alone. Nil is
-// left alone too.
+// The server's listener must come from [Listen] or [NewListener], and may have others around it, such as netutil.LimitListener; connections
+// of any other are left alone. Inside a wrapper that does not show what it wraps, a connection is found by its addresses at its first
+// request, and its handshake is not recorded. Nil is left alone too.
 func Instrument(srv *http.Server) {
 	if srv == nil {
 		return
@@ -28,8 +29,12 @@ func Instrument(srv *http.Server) {
 		if connContext != nil {
 			ctx = connContext(ctx, c)
 		}
-		if s := statsOf(c); s != nil && ctx != nil {
+		switch s, end := unwrap(c); {
+		case ctx == nil: // net/http says what is wrong
+		case s != nil:
 			ctx = context.WithValue(ctx, connKey{}, s)
+		case mayHide(end):
+			ctx = context.WithValue(ctx, connKey{}, &hiddenConn{conn: end, newest: registry.lastID.Load()})
 		}
 		return ctx
 	}
@@ -51,19 +56,31 @@ func Instrument(srv *http.Server) {
 // ConnFromContext returns the connection that the request with this context came on. It is false if the server was not
 // given to [Instrument], or its listener is not of this package.
 func ConnFromContext(ctx context.Context) (*ConnStats, bool) {
-	s, ok := ctx.Value(connKey{}).(*ConnStats)
-	return s, ok
+	switch v := ctx.Value(connKey{}).(type) {
+	case *ConnStats:
+		return v, true
+	case *hiddenConn:
+		s := v.stats()
+		return s, s != nil
+	}
+	return nil, false
 }
 
-// statsOf finds the counts of a connection, also beneath TLS and beneath wrappers that show what they wrap: by NetConn as
-// crypto/tls does, or by Raw as those of the PROXY protocol do.
+// statsOf finds the counts of a connection, see unwrap.
 func statsOf(c net.Conn) *ConnStats {
+	s, _ := unwrap(c)
+	return s
+}
+
+// unwrap finds the counts of a connection, also beneath TLS and beneath wrappers that show what they wrap: by NetConn as
+// crypto/tls does, or by Raw as those of the PROXY protocol do. If it finds none, end is what shows nothing.
+func unwrap(c net.Conn) (s *ConnStats, end net.Conn) {
 	for range 8 {
 		switch v := c.(type) {
 		case *tcpConn: // most of them are; the server asks twice for each request
-			return &v.stats
+			return &v.stats, nil
 		case tracked:
-			return v.connStats()
+			return v.connStats(), nil
 		case *tls.Conn:
 			c = v.NetConn()
 		case interface{ NetConn() net.Conn }:
@@ -71,10 +88,10 @@ func statsOf(c net.Conn) *ConnStats {
 		case interface{ Raw() net.Conn }:
 			c = v.Raw()
 		default:
-			return nil
+			return nil, c
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (s *ConnStats) noteState(c net.Conn, state http.ConnState) {
@@ -113,6 +130,9 @@ func (s *ConnStats) begin(resp *response) {
 	if version := uint32(resp.key.major)<<8 | uint32(resp.key.minor); s.protocol.Load() != version {
 		s.protocol.Store(version)
 	}
+	if s.has(flagHidden) {
+		s.beginHidden(resp.request)
+	}
 }
 
 // end lets go of a request that begin joined.
@@ -121,6 +141,9 @@ func (s *ConnStats) end(resp *response) {
 		s.serving.CompareAndSwap(resp, nil)
 	} else {
 		s.inFlight.Add(-1)
+	}
+	if s.has(flagHidden) {
+		s.endHidden()
 	}
 }
 

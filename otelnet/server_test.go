@@ -12,12 +12,20 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"golang.org/x/net/netutil"
 )
 
 // serve runs a server with a listener of ours and returns its address; it is stopped with the test.
 func serve(t *testing.T, srv *http.Server, secure bool, opts ...ListenerOption) net.Listener {
 	t.Helper()
 	ln := listen(t, opts...)
+	serveOn(t, srv, secure, ln)
+	return ln
+}
+
+// serveOn does so with this listener.
+func serveOn(t *testing.T, srv *http.Server, secure bool, ln net.Listener) {
+	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -28,7 +36,6 @@ func serve(t *testing.T, srv *http.Server, secure bool, opts ...ListenerOption) 
 		}
 	}()
 	t.Cleanup(func() { srv.Close(); <-done })
-	return ln
 }
 
 // testCert is the certificate that httptest makes.
@@ -68,11 +75,14 @@ func TestRequestsAreJoinedToConnections(t *testing.T) {
 		name            string
 		secure, h2, h2c bool
 		protocol, tls   string
+		hidden          bool // inside a wrapper that does not show what it wraps
 	}{
-		{"http1", false, false, false, "HTTP/1.1", ""},
-		{"http1 with TLS", true, false, false, "HTTP/1.1", "1.3"},
-		{"http2", true, true, false, "HTTP/2.0", "1.3"},
-		{"h2c", false, false, true, "HTTP/2.0", ""},
+		{"http1", false, false, false, "HTTP/1.1", "", false},
+		{"http1 with TLS", true, false, false, "HTTP/1.1", "1.3", false},
+		{"http2", true, true, false, "HTTP/2.0", "1.3", false},
+		{"h2c", false, false, true, "HTTP/2.0", "", false},
+		{"http1 hidden", false, false, false, "HTTP/1.1", "", true},
+		{"http2 hidden", true, true, false, "HTTP/2.0", "1.3", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,7 +109,11 @@ func TestRequestsAreJoinedToConnections(t *testing.T) {
 			srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{testCert()}}
 			Instrument(srv)
 			name := uniqueName("join " + tt.name)
-			ln := serve(t, srv, tt.secure, m.option(), WithName(name))
+			ln := listen(t, m.option(), WithName(name))
+			if tt.hidden {
+				ln = netutil.LimitListener(ln, 8)
+			}
+			serveOn(t, srv, tt.secure, ln)
 			url := "http://" + ln.Addr().String()
 			if tt.secure {
 				url = "https://" + ln.Addr().String()
