@@ -1,6 +1,7 @@
 package runtimemetrics
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -36,7 +37,8 @@ type Collector struct {
 
 // Start registers the metrics listed in the package comment, except the producer's. Errors are those of the meter
 // provider, joined, and ErrStarted; on any error nothing stays registered or open. The Collector must be stopped by its
-// owner.
+// owner. One that was started on the global provider before there was any gives way to the Collector of the one that is set, such as the
+// agent's: nothing is counted twice.
 func Start(opts ...Option) (*Collector, error) {
 	return start(newConfig(opts), metrics.All())
 }
@@ -102,7 +104,12 @@ func (c *Collector) register(cfg config, available []metrics.Description) error 
 }
 
 func (c *Collector) call(meter metric.Meter, back metric.Callback, observables []metric.Observable) error {
-	r, err := meter.RegisterCallback(guard.Callback("runtimemetrics: collect", back), observables...)
+	r, err := meter.RegisterCallback(guard.Callback("runtimemetrics: collect", func(ctx context.Context, o metric.Observer) error {
+		if superseded(c.provider) {
+			return nil
+		}
+		return back(ctx, o)
+	}), observables...)
 	if err != nil {
 		return fmt.Errorf("runtimemetrics: register callback: %w", err)
 	}
@@ -127,6 +134,9 @@ var (
 // unsetProvider is what the global provider is before anyone sets one. It then passes everything on to that.
 var unsetProvider = otel.GetMeterProvider()
 
+// globalProvider is what the global provider is now. It can be set for the first time once in a process, so tests put theirs here.
+var globalProvider = otel.GetMeterProvider
+
 // claim says false if p has a Collector already, or has one through the global provider of before it was set. Only
 // pointers have an identity to tell: two noop providers are equal values, and starting on both is no mistake.
 func claim(p metric.MeterProvider) bool {
@@ -140,6 +150,21 @@ func claim(p metric.MeterProvider) bool {
 	}
 	started[p] = true
 	return true
+}
+
+// superseded reports whether a Collector on p would tell again what another tells: it was started before there was a global provider, and
+// the one that was set since has a Collector of its own, as the agent's has.
+func superseded(p metric.MeterProvider) bool {
+	if p != unsetProvider {
+		return false
+	}
+	set := globalProvider()
+	if set == unsetProvider || reflect.TypeOf(set).Kind() != reflect.Pointer {
+		return false
+	}
+	startedMu.Lock()
+	defer startedMu.Unlock()
+	return started[set]
 }
 
 func release(p metric.MeterProvider) {

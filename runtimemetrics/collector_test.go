@@ -299,6 +299,32 @@ func TestSecondStartThroughTheGlobalProvider(t *testing.T) {
 	startTest(t)
 }
 
+// A Collector from before there was a global provider reports to the one that is set, unless that has its own.
+func TestCollectorGivesWay(t *testing.T) {
+	global, unset := globalProvider, unsetProvider
+	t.Cleanup(func() { globalProvider, unsetProvider = global, unset })
+	reader, provider := newReader(t)
+	unsetProvider = provider // plays the one that passes everything on
+	globalProvider = func() metric.MeterProvider { return provider }
+	startTest(t, WithMeterProvider(provider))
+	_, other := newReader(t)
+	second := startTest(t, WithMeterProvider(other))
+	reports := func() bool { return len(collect(t, reader)) > 0 }
+	if !reports() {
+		t.Error("nothing is reported while no provider is set")
+	}
+	globalProvider = func() metric.MeterProvider { return other }
+	if reports() {
+		t.Error("both report")
+	}
+	if err := second.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if !reports() {
+		t.Error("nothing is reported after the other one was stopped")
+	}
+}
+
 var errBroken = errors.New("broken meter")
 
 // brokenProvider refuses every instrument of one kind.
