@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -560,6 +561,34 @@ func TestPrometheusExporter(t *testing.T) {
 	body := get(t, a.AdminURL()+"metrics")
 	if !strings.Contains(body, `test_events_total{otel_scope_name="test"`) || !strings.Contains(body, "} 42\n") {
 		t.Errorf("/metrics lacks the counter with 42:\n%s", body)
+	}
+}
+
+// A Prometheus that reads text, as it does unless native histograms are on, finds exemplars in the OpenMetrics format only.
+func TestPrometheusExporterHasExemplars(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
+	a := start(t, WithAdminAddr("127.0.0.1:0"), WithSpanExporter(tracetest.NewInMemoryExporter()))
+	ctx, span := a.TracerProvider().Tracer("test").Start(t.Context(), "work")
+	counter(t, a).Add(ctx, 42)
+	span.End()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.AdminURL()+"metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exemplar := regexp.MustCompile(`(?m)^test_events_total\{.*\} 42\.0 # \{.*trace_id="` + span.SpanContext().TraceID().String() + `".*\} 42\.0 `)
+	if !exemplar.Match(body) || !bytes.HasSuffix(body, []byte("# EOF\n")) {
+		t.Errorf("%s: no exemplar %s in\n%s", resp.Header.Get("Content-Type"), exemplar, body)
 	}
 }
 
