@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelnet/agent/internal/guard"
 )
 
 // engine holds the windows. One goroutine at a time works on it.
@@ -184,12 +186,11 @@ func (r *rule) call(ctx context.Context, rm *metricdata.ResourceMetrics) {
 }
 
 func (r *rule) protected(ctx context.Context, rm *metricdata.ResourceMetrics) (samples []Sample, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the function panicked: %v", p)
-		}
-	}()
-	return r.Func(ctx, rm)
+	err = guard.Call("the function", func() (err error) {
+		samples, err = r.Func(ctx, rm)
+		return err
+	})
+	return samples, err
 }
 
 func labelKey(labels map[string]string) string {

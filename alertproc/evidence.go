@@ -1,10 +1,11 @@
 package alertproc
 
 import (
-	"fmt"
 	"maps"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/otelnet/agent/internal/guard"
 )
 
 // annotationCapture is the annotation that says where an alert's evidence is.
@@ -45,13 +46,10 @@ func (p *Processor) gather(changes []Transition) {
 }
 
 func (p *Processor) ask(t Transition) (e Evidence) {
-	defer func() {
-		if r := recover(); r != nil {
-			otel.Handle(fmt.Errorf("alertproc: Config.Evidence panicked: %v", r))
-			e = Evidence{}
-		}
-	}()
-	return p.base.Evidence(t)
+	if err := guard.Call("alertproc: Config.Evidence", func() error { e = p.base.Evidence(t); return nil }); err != nil {
+		otel.Handle(err)
+	}
+	return e
 }
 
 // show puts evidence into an alert. Its annotations may be in use elsewhere, so they are copied.

@@ -1,11 +1,12 @@
 package alertproc
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/otelnet/agent/internal/guard"
 )
 
 // subscribers is a list of functions that can be changed while it is gone through.
@@ -48,10 +49,7 @@ func (s *subscribers) tell(changes []Transition) {
 }
 
 func (s *subscription) call(t Transition) {
-	defer func() {
-		if p := recover(); p != nil {
-			otel.Handle(fmt.Errorf("alertproc: a subscriber panicked: %v", p))
-		}
-	}()
-	s.tell(t)
+	if err := guard.Call("alertproc: a subscriber", func() error { s.tell(t); return nil }); err != nil {
+		otel.Handle(err)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/otelnet/agent/internal/guard"
 )
 
 const (
@@ -232,15 +234,14 @@ func (s *Spool) sendOldest(ctx context.Context) {
 func (s *Spool) attempt(ctx context.Context, r record) (answer reply, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("sending panicked: %v", p)
-		}
-	}()
 	s.mu.Lock()
 	send := s.send
 	s.mu.Unlock()
-	return send(ctx, r)
+	err = guard.Call("sending", func() (err error) {
+		answer, err = send(ctx, r)
+		return err
+	})
+	return answer, err
 }
 
 // failed notes that the receiver is away and when to try again.
