@@ -51,40 +51,17 @@ func TestGatewaysByDNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	agent := stack.StartTierResolving(t, conf, dir, "agent", []string{"agent.yaml", "gateways-dns.yaml"}, "GATEWAY_NAME="+name, "GATEWAY_PORT="+port)
-	var senders []*sender
-	for i := range services {
-		senders = append(senders, newSender(t, agent.GRPCEndpoint, fmt.Sprintf("service-%d", i), perService))
-	}
+	senders := newSenders(t, agent.GRPCEndpoint, services, perService)
 	total := 0.0
 	by := map[string]float64{} // samples by gateway
 	pass := func() {
 		t.Helper()
-		for range rounds {
-			for _, s := range senders {
-				if err := s.export(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+		senders.export(t, rounds)
 		total += rounds
 	}
 	arrived := func() (since map[string]float64) {
 		t.Helper()
-		stack.Until(t, 60*time.Second, "every sample in Prometheus", func(ctx context.Context) error {
-			count, err := prometheus.Query(ctx, "sum by (job, series) (count_over_time(tier_rounds_total[1h]))")
-			if err != nil {
-				return err
-			}
-			if len(count) != services*perService {
-				return fmt.Errorf("%d series, want %d", len(count), services*perService)
-			}
-			for _, s := range count {
-				if s.Value != total {
-					return fmt.Errorf("%v: %v samples, want %v", s.Labels, s.Value, total)
-				}
-			}
-			return nil
-		})
+		wantSamples(t, prometheus, "sum by (job, series) (count_over_time(tier_rounds_total[1h]))", services*perService, total)
 		now, err := prometheus.ByLabel(t.Context(), "sum by (gateway) (count_over_time(tier_rounds_total[1h]))", "gateway")
 		if err != nil {
 			t.Fatal(err)

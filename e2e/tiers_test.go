@@ -52,10 +52,7 @@ func TestGatewayKilledUnderLoad(t *testing.T) {
 	agent := stack.StartTier(t, dir, "agent", []string{"agent.yaml", "gateways-static.yaml", "client-mtls.yaml", "client-bearer.yaml"},
 		append(secrets.client, fmt.Sprintf("GATEWAYS=[%q, %q]", one.GRPCEndpoint, two.GRPCEndpoint))...)
 
-	var senders []*sender
-	for i := range services {
-		senders = append(senders, newSender(t, agent.GRPCEndpoint, fmt.Sprintf("service-%d", i), perService))
-	}
+	senders := newSenders(t, agent.GRPCEndpoint, services, perService)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for round := range rounds {
@@ -135,42 +132,15 @@ func TestGatewayThatDoesNotComeBack(t *testing.T) {
 		return stack.StartTier(t, dir, "agent", []string{"agent.yaml", "gateways-static.yaml"}, "GATEWAYS="+gateways)
 	}
 	agent := startAgent(fmt.Sprintf("[%q, %q]", one.GRPCEndpoint, two.GRPCEndpoint))
-	var senders []*sender
-	for i := range services {
-		senders = append(senders, newSender(t, agent.GRPCEndpoint, fmt.Sprintf("service-%d", i), perService))
-	}
-	export := func(n int) {
-		t.Helper()
-		for range n {
-			for _, s := range senders {
-				if err := s.export(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
+	senders := newSenders(t, agent.GRPCEndpoint, services, perService)
 	want := func(exports float64) {
 		t.Helper()
-		stack.Until(t, 60*time.Second, "every sample in Prometheus", func(ctx context.Context) error {
-			count, err := prometheus.Query(ctx, "count_over_time(tier_rounds_total[1h])")
-			if err != nil {
-				return err
-			}
-			if len(count) != services*perService {
-				return fmt.Errorf("%d series, want %d", len(count), services*perService)
-			}
-			for _, s := range count {
-				if s.Value != exports {
-					return fmt.Errorf("%v: %v samples, want %v", s.Labels, s.Value, exports)
-				}
-			}
-			return nil
-		})
+		wantSamples(t, prometheus, "count_over_time(tier_rounds_total[1h])", services*perService, exports)
 	}
-	export(before)
+	senders.export(t, before)
 	want(before) // so that nothing is left in the gateway that dies
 	two.Kill()
-	export(after)
+	senders.export(t, after)
 	agent.Kill()
 	startAgent(fmt.Sprintf("[%q]", one.GRPCEndpoint))
 	want(before + after)
@@ -243,6 +213,49 @@ func newSender(t *testing.T, endpoint, name string, series int, opts ...otlpmetr
 		s.sets = append(s.sets, []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(attribute.Int("series", i)))})
 	}
 	return s
+}
+
+// fleet is many of them.
+type fleet []*sender
+
+func newSenders(t *testing.T, endpoint string, services, perService int) (all fleet) {
+	t.Helper()
+	for i := range services {
+		all = append(all, newSender(t, endpoint, fmt.Sprintf("service-%d", i), perService))
+	}
+	return all
+}
+
+// export has each service export n times.
+func (f fleet) export(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		for _, s := range f {
+			if err := s.export(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// wantSamples waits until a query that counts samples has so many series and each has that many.
+func wantSamples(t *testing.T, prometheus *stack.Prometheus, query string, series int, each float64) {
+	t.Helper()
+	stack.Until(t, 60*time.Second, "every sample in Prometheus", func(ctx context.Context) error {
+		count, err := prometheus.Query(ctx, query)
+		if err != nil {
+			return err
+		}
+		if len(count) != series {
+			return fmt.Errorf("%d series, want %d", len(count), series)
+		}
+		for _, s := range count {
+			if s.Value != each {
+				return fmt.Errorf("%v: %v samples, want %v", s.Labels, s.Value, each)
+			}
+		}
+		return nil
+	})
 }
 
 // export counts one more in each series and sends them.
