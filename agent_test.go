@@ -572,23 +572,10 @@ func TestPrometheusExporterHasExemplars(t *testing.T) {
 	ctx, span := a.TracerProvider().Tracer("test").Start(t.Context(), "work")
 	counter(t, a).Add(ctx, 42)
 	span.End()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.AdminURL()+"metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := getAs(t, a.AdminURL()+"metrics", "application/openmetrics-text;version=1.0.0")
 	exemplar := regexp.MustCompile(`(?m)^test_events_total\{.*\} 42\.0 # \{.*trace_id="` + span.SpanContext().TraceID().String() + `".*\} 42\.0 `)
-	if !exemplar.Match(body) || !bytes.HasSuffix(body, []byte("# EOF\n")) {
-		t.Errorf("%s: no exemplar %s in\n%s", resp.Header.Get("Content-Type"), exemplar, body)
+	if !exemplar.MatchString(body) || !strings.HasSuffix(body, "# EOF\n") {
+		t.Errorf("no exemplar %s in\n%s", exemplar, body)
 	}
 }
 
@@ -647,8 +634,19 @@ func TestScrapeAddr(t *testing.T) {
 
 func get(t *testing.T, url string) string {
 	t.Helper()
+	return getAs(t, url, "*/*")
+}
+
+// getAs asks for a form of the page.
+func getAs(t *testing.T, url, accept string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", accept)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
-	resp, err := client.Get(url)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

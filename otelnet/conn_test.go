@@ -616,7 +616,7 @@ func TestFirstByteWait(t *testing.T) {
 				t.Errorf("got %v, want %v at least and %v at most", got, pause, time.Since(before))
 			}
 			first := s.FirstByteWait()
-			time.Sleep(pause)
+			time.Sleep(pause) // a later byte that counted would show
 			io.WriteString(client, "c")
 			server.Read(make([]byte, 1))
 			if got := s.FirstByteWait(); got != first {

@@ -75,7 +75,7 @@ func TestHiddenConnectionIsTakenOver(t *testing.T) {
 	Instrument(srv)
 	ln := listen(t, m.option(), WithName(uniqueName("taken")))
 	serveOn(t, srv, false, netutil.LimitListener(ln, 8))
-	client := dialAndAsk(t, ln.Addr())
+	client := dialAndAsk(t, ln.Addr(), "")
 	c := <-taken
 	if got := m.sum(metricServerUpgraded); got != 1 {
 		t.Errorf("%d upgraded connections, want 1", got)
@@ -85,14 +85,15 @@ func TestHiddenConnectionIsTakenOver(t *testing.T) {
 	eventually(t, "none is upgraded", func() bool { return m.sum(metricServerUpgraded) == 0 })
 }
 
-func dialAndAsk(t *testing.T, addr net.Addr) net.Conn {
+// dialAndAsk sends the header, if any, and a request.
+func dialAndAsk(t *testing.T, addr net.Addr, header string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c, header+"GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -125,51 +126,17 @@ func TestSilentHiddenConnectionHoldsNobodyUp(t *testing.T) {
 	}), "hidden", m.option())}
 	Instrument(srv)
 	ln := listen(t, m.option())
-	serveOn(t, srv, false, readsFirst{ln})
+	serveOn(t, srv, false, netutil.LimitListener(headerListener{ln}, 8)) // what limits it hides Raw
 	silent, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	c := dialAndAsk(t, ln.Addr())
+	c := dialAndAsk(t, ln.Addr(), "P")
 	c.SetReadDeadline(time.Now().Add(20 * time.Second))
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatalf("the second client has no answer: %v", err)
 	}
 	resp.Body.Close()
-}
-
-// readsFirst gives connections that peek at their first byte before they tell an address.
-type readsFirst struct{ net.Listener }
-
-func (l readsFirst) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &readFirst{Conn: c, r: bufio.NewReader(c)}, nil
-}
-
-type readFirst struct {
-	net.Conn
-	once sync.Once
-	r    *bufio.Reader
-}
-
-func (c *readFirst) await() { c.once.Do(func() { _, _ = c.r.Peek(1) }) }
-
-func (c *readFirst) Read(b []byte) (int, error) {
-	c.await()
-	return c.r.Read(b)
-}
-
-func (c *readFirst) LocalAddr() net.Addr {
-	c.await()
-	return c.Conn.LocalAddr()
-}
-
-func (c *readFirst) RemoteAddr() net.Addr {
-	c.await()
-	return c.Conn.RemoteAddr()
 }
